@@ -1,0 +1,4 @@
+//! WebSockets without a framework underneath.
+
+pub mod handshake;
+pub mod protocol;
