@@ -1,0 +1,505 @@
+//! The event loop: sockets and time, and nothing of what is said over them.
+//!
+//! One thread, one [`mio::Poll`], any number of listeners and peers. A [turn](EventLoop::turn) is:
+//!
+//! 1. wait for events, no longer than the next deadline is away;
+//! 2. accept connections;
+//! 3. read once from each peer that has something to read, and call the [`Handler`];
+//! 4. look at the peers whose time is up;
+//! 5. write once to each peer that was sent anything, and end what is to end.
+//!
+//! Handlers run between reading and writing and touch no socket: so everything that a peer is sent in a
+//! turn goes out in one write, and only one writer ever touches a socket.
+//!
+//! This is the only part of the crate that knows `mio`, sockets and clocks.
+
+mod buffers;
+mod close;
+mod config;
+mod deadlines;
+mod doorway;
+mod entry;
+mod handler;
+mod intake;
+mod listener;
+mod peer;
+mod peer_id;
+mod peers;
+mod remote;
+mod shared_message;
+mod transport;
+mod write_queue;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::time::{Duration, Instant};
+
+use mio::Events;
+
+pub use self::close::{Close, CloseCause};
+pub use self::config::{Config, Overflow};
+pub use self::handler::{Answer, Handler, IncomingRequest};
+pub use self::peer::Peer;
+pub use self::peer_id::PeerId;
+pub use self::peers::{Peers, SendStatus};
+pub use self::remote::{Deferred, Remote};
+pub use self::shared_message::SharedMessage;
+
+use self::close::CloseCause as Cause;
+use self::deadlines::Deadlines;
+use self::doorway::Doorway;
+use self::entry::{Expired, Stage};
+use self::intake::{Intake, NO_CLOSE, finish, lost, respond};
+use self::transport::Transport;
+use self::write_queue::Flushed;
+use crate::handshake::{HeadBuffer, InvalidField, Method, Refusal};
+use crate::protocol::{CloseBody, CloseCode};
+
+/// A single-threaded WebSocket server: listeners, peers, and the buffers they share.
+///
+/// # Examples
+///
+/// An echo server, which another thread stops:
+///
+/// ```
+/// use std::time::Duration;
+/// use wsloop::{EventLoop, Handler, Message, Peer};
+///
+/// struct Echo;
+///
+/// impl Handler for Echo {
+///     fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>) {
+///         peer.send(message);
+///     }
+/// }
+///
+/// let mut event_loop = EventLoop::new()?;
+/// let addr = event_loop.listen("127.0.0.1:0")?;
+/// println!("listening on ws://{addr}");
+///
+/// let remote = event_loop.remote();
+/// std::thread::spawn(move || remote.shutdown(Duration::from_secs(1)));
+/// event_loop.run(&mut Echo)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct EventLoop {
+    poll: Poll,
+    events: Events,
+    doorway: Doorway,
+    peers: Peers,
+    intake: Intake,
+    deadlines: Deadlines,
+    remote: Remote,
+    /// When to drop whoever is still there, once the loop is shutting down.
+    shutdown: Option<Instant>,
+    /// The lists of peers to read from and to settle are emptied into this one, which keeps its memory.
+    list: Vec<PeerId>,
+}
+
+#[expect(clippy::disallowed_types, reason = "this is the loop that polls")]
+type Poll = mio::Poll;
+
+/// How many events are taken from the system at once.
+const EVENTS: usize = 1024;
+
+impl EventLoop {
+    /// Makes a loop with the default [`Config`].
+    ///
+    /// # Errors
+    ///
+    /// Fails if the system denies a poller or its waker.
+    pub fn new() -> io::Result<Self> {
+        Self::with_config(Config::new())
+    }
+
+    /// Makes a loop.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the system denies a poller or its waker.
+    pub fn with_config(config: Config) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let remote = Remote::new(poll.registry(), doorway::WAKER)?;
+        let intake = Intake::new(config.limits.read_buffer, remote.inbox());
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(EVENTS),
+            doorway: Doorway::default(),
+            peers: Peers::new(config, clock()),
+            intake,
+            deadlines: Deadlines::default(),
+            remote,
+            shutdown: None,
+            list: Vec::new(),
+        })
+    }
+
+    /// Listens on a TCP address, and returns it: with port 0 the system chooses one.
+    ///
+    /// If a name stands for several addresses, the first that can be bound is.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the name cannot be resolved or the address cannot be bound.
+    pub fn listen(&mut self, addr: impl ToSocketAddrs) -> io::Result<SocketAddr> {
+        self.add_listener(listener::bind(addr)?)
+    }
+
+    /// Listens on a TCP socket that was bound elsewhere, such as by a service manager. Returns its address.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the socket cannot be made non-blocking or registered, or if the loop is shutting down.
+    pub fn add_listener(&mut self, listener: TcpListener) -> io::Result<SocketAddr> {
+        let addr = listener.local_addr()?;
+        self.refuse_if_shut_down()?;
+        self.doorway.add(listener::Listener::tcp(listener)?, self.poll.registry())?;
+        Ok(addr)
+    }
+
+    /// Listens on a Unix socket that was bound elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the socket cannot be made non-blocking or registered, or if the loop is shutting down.
+    #[cfg(unix)]
+    pub fn add_unix_listener(
+        &mut self,
+        listener: std::os::unix::net::UnixListener,
+    ) -> io::Result<()> {
+        self.refuse_if_shut_down()?;
+        self.doorway.add(listener::Listener::unix(listener)?, self.poll.registry())
+    }
+
+    /// Takes over a connection on which another HTTP server has read the head of a request.
+    ///
+    /// `target` and `fields` are those of the GET request; `read_already` is what was read behind its head. The request is checked and
+    /// handed to [`Handler::on_request`] as if it had arrived here.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the socket cannot be made non-blocking or registered, if the loop is shutting down, and with
+    /// `InvalidInput` if target or fields could not have stood in a request.
+    pub fn adopt<'f>(
+        &mut self,
+        stream: std::net::TcpStream,
+        target: &str,
+        fields: impl IntoIterator<Item = (&'f str, &'f [u8])>,
+        read_already: &[u8],
+    ) -> io::Result<PeerId> {
+        self.refuse_if_shut_down()?;
+        let head = HeadBuffer::from_parts("GET", target, fields).map_err(invalid_input)?;
+        let remote_addr = stream.peer_addr()?;
+        let transport = Transport::adopt(stream)?;
+        let id = self.insert(transport, Some(remote_addr))?;
+        self.intake.hold(id, [head.head(), read_already].concat());
+        self.peers.to_do.read(&mut self.peers.entries[id.index()]);
+        Ok(id)
+    }
+
+    /// A handle for other threads.
+    pub fn remote(&self) -> Remote {
+        self.remote.clone()
+    }
+
+    /// All peers.
+    pub fn peers(&mut self) -> &mut Peers {
+        &mut self.peers
+    }
+
+    /// Serves until the loop is [shut down](Peers::shutdown).
+    ///
+    /// # Errors
+    ///
+    /// Fails if polling does. Nothing that happens to a single connection is an error of the loop.
+    pub fn run(&mut self, handler: &mut impl Handler) -> io::Result<()> {
+        while !self.is_finished() {
+            self.turn(handler, None)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the loop was shut down, and all its connections are gone.
+    pub fn is_finished(&self) -> bool {
+        self.shutdown.is_some() && self.peers.entries.is_empty()
+    }
+
+    /// Waits for events, for at most `timeout` or as long as it takes, and handles them.
+    ///
+    /// To nest the loop in another: poll its descriptor (it is `AsRawFd` on Unix), no longer than
+    /// [`next_timeout`](Self::next_timeout) says, and call this with a timeout of zero.
+    ///
+    /// # Errors
+    ///
+    /// Fails if polling does.
+    pub fn turn(
+        &mut self,
+        handler: &mut impl Handler,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
+        let timeout = [timeout, self.next_timeout()].into_iter().flatten().min();
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
+            result => result?,
+        }
+        self.peers.now = clock();
+        self.note_events();
+        self.accept();
+        self.read(handler);
+        self.open_mail(handler);
+        self.expire(handler);
+        self.begin_shutdown();
+        self.settle(handler);
+        Ok(())
+    }
+
+    /// How long the loop may wait for events before it has something to do anyway; `None` for ever.
+    pub fn next_timeout(&self) -> Option<Duration> {
+        let to_do = &self.peers.to_do;
+        if !to_do.ready.is_empty() || !to_do.dirty.is_empty() || to_do.shutdown.is_some() {
+            return Some(Duration::ZERO);
+        }
+        let now = clock();
+        let wakings = [self.doorway.next(now), self.deadlines.next(), self.shutdown];
+        let next = wakings.into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(now))
+    }
+
+    /// Notes what the events are about. Nothing is done yet, so that none of them can be made stale by another.
+    fn note_events(&mut self) {
+        let Peers { entries, to_do, .. } = &mut self.peers;
+        for event in &self.events {
+            let Some(place) = PeerId::place(event.token()) else {
+                self.doorway.note(event.token());
+                continue;
+            };
+            // An event for a connection that is gone: its place may be another's by now.
+            let Some(entry) = entries.get_mut(place).filter(|entry| entry.id.token() == event.token())
+            else {
+                continue;
+            };
+            if event.is_read_closed() || event.is_error() {
+                entry.flags.hung_up = true;
+            }
+            if event.is_readable() || entry.flags.hung_up {
+                to_do.read(entry);
+            }
+            if event.is_writable() && entry.flags.blocked {
+                to_do.settle(entry);
+            }
+        }
+    }
+
+    fn accept(&mut self) {
+        for _ in 0..doorway::MAX_ACCEPTED {
+            let room = self.peers.entries.len() < self.peers.config.limits.connections;
+            let Some((transport, addr)) = self.doorway.accept(self.peers.now, room) else { return };
+            // Registering fails for want of kernel memory. Then it is as if the client had not come.
+            let _ = self.insert(transport, addr);
+        }
+    }
+
+    fn insert(&mut self, transport: Transport, addr: Option<SocketAddr>) -> io::Result<PeerId> {
+        let id = self.peers.insert(transport, addr);
+        let registry = self.poll.registry();
+        if let Err(error) = self.peers.entries[id.index()].transport.register(registry, id.token()) {
+            self.peers.remove(id);
+            return Err(error);
+        }
+        self.intake.insert(id);
+        let Self { doorway, intake, peers, .. } = self;
+        let is_waiting = |id| peers.entry(id).is_some() && intake.awaits_head(id);
+        if let Some(oldest) = doorway.admit(id, peers, is_waiting) {
+            peers.drop_connection(oldest, Cause::Aborted);
+        }
+        Ok(id)
+    }
+
+    fn read(&mut self, handler: &mut impl Handler) {
+        let mut ready = std::mem::take(&mut self.list);
+        std::mem::swap(&mut ready, &mut self.peers.to_do.ready);
+        for id in ready.drain(..) {
+            if let Some(entry) = self.peers.entry_mut(id) {
+                entry.flags.ready = false;
+                self.intake.read(&mut self.peers, handler, id);
+            }
+        }
+        self.list = ready;
+    }
+
+    /// Does what other threads have asked for.
+    fn open_mail(&mut self, handler: &mut impl Handler) {
+        if !self.doorway.take_mail_flag() {
+            return;
+        }
+        let mail = self.remote.inbox().take();
+        for (id, answer) in mail.answers {
+            self.intake.decide(&mut self.peers, handler, id, answer);
+        }
+        if let Some(grace) = mail.shutdown {
+            self.peers.shutdown(grace);
+        }
+    }
+
+    /// Looks at the peers whose time may be up.
+    fn expire(&mut self, handler: &mut impl Handler) {
+        let now = self.peers.now;
+        while let Some((at, id)) = self.deadlines.pop_expired(now) {
+            let Some(entry) = self.peers.entry_mut(id) else { continue };
+            if entry.clocks.armed != Some(at) {
+                continue;
+            }
+            entry.clocks.armed = None;
+            let timeouts = &self.peers.config.timeouts;
+            let deadline = self.peers.entries[id.index()].deadline(timeouts);
+            if let Some((_, expired)) = deadline.filter(|(at, _)| *at <= now) {
+                self.act_on(expired, id);
+            }
+            self.peers.to_do.settle(&mut self.peers.entries[id.index()]);
+        }
+        let entries = &self.peers.entries;
+        self.deadlines.compact(entries.len(), |at, id| {
+            entries.get(id.index()).is_some_and(|entry| entry.id == id && entry.clocks.armed == Some(at))
+        });
+        if self.shutdown.is_some_and(|at| at <= now) {
+            for id in self.all() {
+                finish(&mut self.peers, handler, id, NO_CLOSE, Cause::Shutdown);
+                self.peers.drop_connection(id, Cause::Shutdown);
+            }
+        }
+    }
+
+    fn act_on(&mut self, expired: Expired, id: PeerId) {
+        let peers = &mut self.peers;
+        match expired {
+            Expired::Handshake if self.intake.is_silent(id) => peers.drop_connection(id, Cause::IdleTimeout),
+            Expired::Handshake if self.intake.awaits_head(id) => {
+                respond(peers, id, &Refusal::Timeout.response(), Method::Get);
+            }
+            Expired::Handshake => respond(peers, id, &Refusal::Overloaded.response(), Method::Get),
+            Expired::Silence => peers.keep_alive(id),
+            Expired::Idle => {
+                let body = CloseBody { code: CloseCode::GOING_AWAY, reason: "idle timeout" };
+                peers.begin_close(id, body, Cause::IdleTimeout);
+            }
+            Expired::Write => peers.drop_connection(id, Cause::WriteTimeout),
+            Expired::Close => peers.drop_connection(id, Cause::Local),
+        }
+    }
+
+    fn begin_shutdown(&mut self) {
+        let Some(grace) = self.peers.to_do.shutdown.take() else { return };
+        let at = self.peers.now.checked_add(grace);
+        self.shutdown = Some(match (self.shutdown, at) {
+            (Some(earlier), Some(at)) => earlier.min(at),
+            // Too far away to tell: the closing handshakes have their own deadlines.
+            (earlier, at) => earlier.or(at).unwrap_or(self.peers.now + self.peers.config.timeouts.close),
+        });
+        self.doorway.close();
+        for id in self.all() {
+            if self.peers.entries[id.index()].stage == Stage::Opening {
+                self.peers.drop_connection(id, Cause::Shutdown);
+            }
+            let body = CloseBody { code: CloseCode::GOING_AWAY, reason: "" };
+            self.peers.begin_close(id, body, Cause::Shutdown);
+        }
+    }
+
+    /// Writes to each peer that has something to write, once, and ends what is to end.
+    ///
+    /// What handlers send meanwhile is for the next turn, so that this comes to an end.
+    fn settle(&mut self, handler: &mut impl Handler) {
+        let mut dirty = std::mem::take(&mut self.list);
+        std::mem::swap(&mut dirty, &mut self.peers.to_do.dirty);
+        for id in dirty.drain(..) {
+            let Some(entry) = self.peers.entry_mut(id) else { continue };
+            entry.flags.dirty = false;
+            if self.flush(handler, id) {
+                self.arm(id);
+            } else {
+                self.peers.remove(id);
+                self.intake.remove(id);
+                self.doorway.descriptor_freed(self.peers.now);
+            }
+        }
+        self.list = dirty;
+    }
+
+    /// Writes what is queued for a peer. Returns whether its connection goes on.
+    fn flush(&mut self, handler: &mut impl Handler, id: PeerId) -> bool {
+        let Peers { entries, buffers, config, to_do, now, .. } = &mut self.peers;
+        let entry = &mut entries[id.index()];
+        if entry.flags.dropped {
+            finish(&mut self.peers, handler, id, NO_CLOSE, Cause::Aborted);
+            return false;
+        }
+        match entry.queue.flush(&mut entry.transport, buffers) {
+            Ok(Flushed::All) => entry.flags.blocked = false,
+            Ok(Flushed::Blocked { progress }) => {
+                let waits_anew = progress || !entry.flags.blocked;
+                if waits_anew && entry.stage == Stage::Open {
+                    entry.clocks.waiting = *now;
+                }
+                entry.flags.blocked = true;
+            }
+            Err(error) => {
+                lost(&mut self.peers, handler, id, &error);
+                return false;
+            }
+        }
+        let drained = entry.queue.len() <= config.limits.high_water_mark / 2;
+        if entry.flags.congested && drained {
+            entry.flags.congested = false;
+            // While it was not read from it could not give a sign of life.
+            entry.clocks.received = *now;
+            to_do.read(entry);
+            if entry.is_open() {
+                handler.on_drain(&mut Peer::new(&mut self.peers, id));
+            }
+            return true;
+        }
+        entry.stage != Stage::Over || !entry.queue.is_empty() || entry.hang_up()
+    }
+
+    /// Sees to it that the loop looks at the peer when its time is up.
+    fn arm(&mut self, id: PeerId) {
+        let Peers { entries, config, .. } = &mut self.peers;
+        let entry = &mut entries[id.index()];
+        if let Some((at, _)) = entry.deadline(&config.timeouts)
+            && entry.clocks.armed.is_none_or(|armed| at < armed)
+        {
+            entry.clocks.armed = Some(at);
+            self.deadlines.arm(at, id);
+        }
+    }
+
+    fn all(&self) -> Vec<PeerId> {
+        self.peers.entries.iter().map(|(_, entry)| entry.id).collect()
+    }
+
+    fn refuse_if_shut_down(&self) -> io::Result<()> {
+        match self.shutdown {
+            None => Ok(()),
+            Some(_) => Err(io::Error::other("the event loop is shutting down")),
+        }
+    }
+}
+
+#[cfg(unix)]
+impl std::os::fd::AsRawFd for EventLoop {
+    /// The poller's descriptor: readable when [`turn`](EventLoop::turn) has events to handle.
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.poll.as_raw_fd()
+    }
+}
+
+/// The one place that time comes from.
+#[expect(clippy::disallowed_methods, reason = "the one place that time comes from")]
+fn clock() -> Instant {
+    Instant::now()
+}
+
+fn invalid_input(error: InvalidField) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, error)
+}

@@ -1,0 +1,237 @@
+//! What can be set, and why it is set as it is when nobody does.
+
+use std::time::Duration;
+
+use crate::handshake::{HeadLimits, OriginPolicy, Policy};
+
+/// The settings of an [`EventLoop`](super::EventLoop): limits, deadlines, and whom to let in.
+///
+/// Every limit has a default that is safe on the open internet; each setter states it, with its
+/// reason. Sizes are in bytes and inclusive.
+///
+/// # Examples
+///
+/// A chat server behind one page: small messages, one origin, quick to notice who is gone.
+///
+/// ```
+/// use std::time::Duration;
+/// use wsloop::{Config, OriginPolicy};
+///
+/// let config = Config::new()
+///     .max_message_size(64 * 1024)
+///     .origin(OriginPolicy::any_of(["https://chat.example"]))
+///     .ping_interval(Some(Duration::from_secs(15)))
+///     .idle_timeout(Some(Duration::from_secs(25)));
+/// # let _ = config;
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "settings have no effect until an event loop is made with them"]
+pub struct Config {
+    pub(super) limits: Limits,
+    pub(super) timeouts: Timeouts,
+    pub(super) overflow: Overflow,
+    pub(super) head: HeadLimits,
+    pub(super) policy: Policy,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    pub(super) message_size: u64,
+    pub(super) high_water_mark: usize,
+    pub(super) write_queue: usize,
+    pub(super) connections: usize,
+    pub(super) handshakes: usize,
+    pub(super) read_buffer: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Timeouts {
+    pub(super) handshake: Duration,
+    pub(super) ping_interval: Option<Duration>,
+    pub(super) idle: Option<Duration>,
+    pub(super) write: Option<Duration>,
+    pub(super) close: Duration,
+}
+
+/// What happens to a message that a peer's write queue has no room for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// The peer is closed with status code 1008, and what it was still to be sent is discarded.
+    ///
+    /// The default: most protocols cannot bear a gap, and a reconnect is the honest way to say that
+    /// there is one.
+    #[default]
+    Close,
+    /// The message is dropped, and the peer stays. For streams whose every message replaces the
+    /// one before, such as positions and prices.
+    DropMessage,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            limits: Limits {
+                message_size: 16 << 20,
+                high_water_mark: 1 << 20,
+                write_queue: 4 << 20,
+                connections: 100_000,
+                handshakes: 1024,
+                read_buffer: 64 << 10,
+            },
+            timeouts: Timeouts {
+                handshake: Duration::from_secs(10),
+                ping_interval: Some(Duration::from_secs(30)),
+                idle: Some(Duration::from_secs(60)),
+                write: Some(Duration::from_secs(30)),
+                close: Duration::from_secs(5),
+            },
+            overflow: Overflow::Close,
+            head: HeadLimits::default(),
+            policy: Policy::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the largest message that peers may send, assembled from all its fragments. Default: 16 MiB.
+    ///
+    /// A peer that announces more is closed with status code 1009 before it has sent it. The default
+    /// lets through what browsers send in practice; memory is only ever taken for bytes that arrived.
+    pub fn max_message_size(mut self, bytes: u64) -> Self {
+        self.limits.message_size = bytes;
+        self
+    }
+
+    /// Sets how many bytes may wait for a peer before it counts as slow. Default: 1 MiB.
+    ///
+    /// Above the mark `send` says [`Congested`](super::SendStatus::Congested) and the loop stops
+    /// reading from the peer, until half of the mark is left. The default is what a 100 Mbit/s line
+    /// carries in a tenth of a second.
+    pub fn high_water_mark(mut self, bytes: usize) -> Self {
+        self.limits.high_water_mark = bytes;
+        self
+    }
+
+    /// Sets how many bytes may wait for a peer at all. Default: 4 MiB.
+    ///
+    /// A peer that is not above its [`high_water_mark`](Self::high_water_mark) may always be sent one more
+    /// message, whatever its size: otherwise a message larger than the limit could never be sent. So a
+    /// queue holds at most the limit, or the mark and one message, whichever is more. What happens to a
+    /// message over the limit is for [`overflow`](Self::overflow) to say. The default is four times the mark: room for a broadcast
+    /// or two while a slow peer catches up, and 40 GB would take ten thousand peers which all stopped reading.
+    pub fn write_queue_limit(mut self, bytes: usize) -> Self {
+        self.limits.write_queue = bytes;
+        self
+    }
+
+    /// Sets what happens when a write queue is full. Default: [`Overflow::Close`].
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
+
+    /// Sets how many connections there may be at once, those still shaking hands included. Default: 100,000.
+    ///
+    /// More are left in the listeners' backlogs until there is room again. The default is above what
+    /// a process may have descriptors for unless someone raised that limit on purpose.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.limits.connections = connections.min(super::PeerId::MAX_PEERS);
+        self
+    }
+
+    /// Sets how many connections may be in the middle of their opening handshake. Default: 1024.
+    ///
+    /// When one more arrives, the oldest is closed: honest clients take a round trip, so that whoever has
+    /// taken longest is most likely not one. The default bounds what they hold to 16 MiB of heads.
+    pub fn max_handshakes(mut self, handshakes: usize) -> Self {
+        self.limits.handshakes = handshakes.max(1);
+        self
+    }
+
+    /// Sets the size of the buffer that all peers share for reading. Default: 64 KiB.
+    ///
+    /// Also the most that is read from one peer before the others get their turn. Frames that are whole
+    /// in it are handed out without a copy. More than the default gained nothing when measured with
+    /// large messages, as the buffer then leaves the processor's cache.
+    pub fn read_buffer_size(mut self, bytes: usize) -> Self {
+        self.limits.read_buffer = bytes.max(1);
+        self
+    }
+
+    /// Sets how long an opening handshake may take, from the accepted connection to the last byte of
+    /// the request's head, and to a deferred decision. Default: 10 s.
+    ///
+    /// However slowly bytes trickle in, this does not begin anew.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.handshake = timeout;
+        self
+    }
+
+    /// Sets after how long a silence a peer is sent a Ping, or `None` for never. Default: 30 s.
+    ///
+    /// Keeps proxies from closing what looks unused (nginx does after 60 s), and finds peers that are
+    /// gone without a word: browsers and libraries answer by themselves.
+    pub fn ping_interval(mut self, interval: Option<Duration>) -> Self {
+        self.timeouts.ping_interval = interval;
+        self
+    }
+
+    /// Sets after how long a silence a peer is closed, with status code 1001, or `None` for never. Default: 60 s.
+    ///
+    /// Any message, Ping or answer to our Ping breaks the silence. The default leaves 30 s for the
+    /// answer to the automatic Ping.
+    pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeouts.idle = timeout;
+        self
+    }
+
+    /// Sets how long a peer may take not a single byte of what waits for it, or `None` for ever. Default: 30 s.
+    pub fn write_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeouts.write = timeout;
+        self
+    }
+
+    /// Sets how long the closing handshake may take, and then again the end of the TCP connection. Default: 5 s.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.close = timeout;
+        self
+    }
+
+    /// Sets the limits on the head of a request: its size, its request line, its fields.
+    pub fn head_limits(mut self, limits: HeadLimits) -> Self {
+        self.head = limits;
+        self
+    }
+
+    /// Sets which pages may connect (RFC 6455 §10.2). Default: those of the same host.
+    ///
+    /// Browsers send their cookies along whichever page asks, so that without this check any page on
+    /// the web could act in your users' names. Programs other than browsers send no `Origin` and may always connect.
+    pub fn origin(mut self, origin: OriginPolicy) -> Self {
+        self.policy = self.policy.origin(origin);
+        self
+    }
+
+    /// Sets the host names that this server answers to. Default: any.
+    ///
+    /// A server on a developer's own machine should name its hosts: it is then out of reach for
+    /// pages that let their own host name point to it (DNS rebinding).
+    pub fn allowed_hosts<S: Into<String>>(mut self, hosts: impl IntoIterator<Item = S>) -> Self {
+        self.policy = self.policy.allowed_hosts(hosts);
+        self
+    }
+
+    /// Sets the subprotocols (RFC 6455 §1.9) that this server speaks, best first. Default: none.
+    ///
+    /// The first of these that a client offers is chosen; the order of its offers does not matter.
+    pub fn subprotocols<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.policy = self.policy.subprotocols(names);
+        self
+    }
+}

@@ -1,0 +1,126 @@
+//! The way in for connections: listeners, and who is let in when not everyone can be.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use mio::{Registry, Token};
+
+use super::listener::{Accepted, Listener};
+use super::transport::Transport;
+use super::{PeerId, Peers};
+
+/// The token of the waker; listeners have those that follow.
+pub(super) const WAKER: Token = Token(0);
+
+/// How many connections are accepted in a turn, so that a storm of them does not keep peers waiting.
+pub(super) const MAX_ACCEPTED: usize = 64;
+
+/// How long to wait before trying again, if no descriptor is freed before: short enough to go unnoticed,
+/// long enough to cost nothing.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Listeners, and the connections that have not said yet what they want.
+#[derive(Debug, Default)]
+pub(super) struct Doorway {
+    listeners: Vec<Listener>,
+    /// Set while no connection can be accepted for want of descriptors, memory or room.
+    retry: Option<Instant>,
+    /// Connections in the order of their arrival, to find the oldest opening handshake.
+    arrivals: VecDeque<PeerId>,
+    mail: bool,
+}
+
+impl Doorway {
+    pub(super) fn add(&mut self, mut listener: Listener, registry: &Registry) -> io::Result<()> {
+        let token = Token(WAKER.0 + 1 + self.listeners.len());
+        if token.0 >= PeerId::FIRST_TOKEN as usize {
+            return Err(io::Error::other("a loop has at most 1023 listeners"));
+        }
+        listener.register(registry, token)?;
+        self.listeners.push(listener);
+        Ok(())
+    }
+
+    /// Stops listening.
+    pub(super) fn close(&mut self) {
+        self.listeners.clear();
+        self.retry = None;
+    }
+
+    /// Notes an event for the waker or a listener.
+    pub(super) fn note(&mut self, token: Token) {
+        if token == WAKER {
+            self.mail = true;
+        } else if let Some(listener) = self.listeners.get_mut(token.0 - WAKER.0 - 1) {
+            listener.pending = true;
+        }
+    }
+
+    /// Whether other threads have asked for something since the last call.
+    pub(super) fn take_mail_flag(&mut self) -> bool {
+        std::mem::take(&mut self.mail)
+    }
+
+    /// When there will be something to do here without an event.
+    pub(super) fn next(&self, now: Instant) -> Option<Instant> {
+        let pending = self.listeners.iter().any(|listener| listener.pending);
+        pending.then(|| self.retry.unwrap_or(now))
+    }
+
+    /// Accepts a connection, if there is one, and room for it.
+    pub(super) fn accept(
+        &mut self,
+        now: Instant,
+        room: bool,
+    ) -> Option<(Transport, Option<SocketAddr>)> {
+        if self.retry.is_some_and(|at| now < at) {
+            return None;
+        }
+        self.retry = None;
+        for listener in &mut self.listeners {
+            while listener.pending {
+                if !room {
+                    self.retry = Some(now + RETRY);
+                    return None;
+                }
+                match listener.accept() {
+                    Accepted::Connection(transport, addr) => return Some((transport, addr)),
+                    Accepted::None => listener.pending = false,
+                    Accepted::Failed => {}
+                    Accepted::Exhausted => {
+                        self.retry = Some(now + RETRY);
+                        return None;
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Notes that a connection has arrived. If too many are in the middle of their opening handshake, returns the
+    /// one that has been for longest, which is to give way.
+    pub(super) fn admit(
+        &mut self,
+        id: PeerId,
+        peers: &Peers,
+        is_waiting: impl Fn(PeerId) -> bool,
+    ) -> Option<PeerId> {
+        self.arrivals.push_back(id);
+        if self.arrivals.len() > 2 * peers.opening() + 64 {
+            self.arrivals.retain(|&id| is_waiting(id));
+        }
+        if peers.opening() <= peers.config.limits.handshakes {
+            return None;
+        }
+        std::iter::from_fn(|| self.arrivals.pop_front()).find(|&id| is_waiting(id))
+    }
+
+    /// Notes that a descriptor was freed: whoever is waiting outside can come in.
+    pub(super) fn descriptor_freed(&mut self, now: Instant) {
+        if self.retry.is_some() {
+            self.retry = Some(now);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What an application does with events.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::remote::{Deferred, Inbox};
+use super::{Close, Peer, PeerId, Peers};
+use crate::handshake::{Acceptance, Offer, Refusal, Request, Response};
+use crate::protocol::Message;
+
+/// An application: one value that is told of everything that happens to all peers.
+///
+/// Its state is `self`. The loop calls it from one thread, one call at a time, so that it needs no locks, and
+/// borrows it only while [`run`](super::EventLoop::run) or [`turn`](super::EventLoop::turn) does, so that it need not be `'static`.
+/// A closure `FnMut(&mut Peer<'_>, Message<'_>)` is a handler that only receives messages.
+///
+/// Whatever a handler does takes effect after it returns: sends are written once per turn, closings
+/// begin behind what was sent before. A handler may close or abort any peer, the one it was called for included.
+///
+/// # Examples
+///
+/// ```
+/// use wsloop::{Close, Handler, Message, Peer};
+///
+/// /// Tells everyone what anyone says.
+/// #[derive(Default)]
+/// struct Room {
+///     messages: u64,
+/// }
+///
+/// impl Handler for Room {
+///     fn on_open(&mut self, peer: &mut Peer<'_>) {
+///         peer.send(format!("{} messages so far", self.messages).as_str());
+///     }
+///
+///     fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>) {
+///         self.messages += 1;
+///         peer.peers().broadcast(message);
+///     }
+///
+///     fn on_close(&mut self, peer: &mut Peer<'_>, close: Close<'_>) {
+///         eprintln!("{} is gone: {close}", peer.id());
+///     }
+/// }
+/// ```
+pub trait Handler {
+    /// Decides about an HTTP request: upgrades it to a WebSocket connection, answers it, or defers the decision.
+    ///
+    /// By default, what asks for an upgrade is upgraded, and anything else is answered with 426. The request has passed
+    /// all checks of RFC 6455 §4.2.1 and the origin policy when this is called.
+    fn on_request(&mut self, peers: &mut Peers, request: &IncomingRequest<'_>) -> Answer {
+        let _ = peers;
+        request.upgrade()
+    }
+
+    /// Called when a peer's opening handshake is done: from now on it can be sent messages.
+    fn on_open(&mut self, peer: &mut Peer<'_>) {
+        let _ = peer;
+    }
+
+    /// Called for each message, when it is complete.
+    fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>);
+
+    /// Called for each Ping, which has been answered by then (RFC 6455 §5.5.2).
+    fn on_ping(&mut self, peer: &mut Peer<'_>, payload: &[u8]) {
+        let _ = (peer, payload);
+    }
+
+    /// Called for each Pong, except those that answer the loop's own Pings.
+    fn on_pong(&mut self, peer: &mut Peer<'_>, payload: &[u8]) {
+        let _ = (peer, payload);
+    }
+
+    /// Called when a peer for which `send` has said [`Congested`](super::SendStatus::Congested) has taken what waited for it, down to
+    /// half of the [`high_water_mark`](super::Config::high_water_mark).
+    fn on_drain(&mut self, peer: &mut Peer<'_>) {
+        let _ = peer;
+    }
+
+    /// Called exactly once for every `on_open`, when the connection is over.
+    ///
+    /// The peer is not among [`Peers`] any more, and sending to it has no effect.
+    fn on_close(&mut self, peer: &mut Peer<'_>, close: Close<'_>) {
+        let _ = (peer, close);
+    }
+}
+
+impl<F: FnMut(&mut Peer<'_>, Message<'_>)> Handler for F {
+    fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>) {
+        self(peer, message);
+    }
+}
+
+/// An HTTP request that arrived on a new connection.
+///
+/// Dereferences to the [`Request`], for its target and fields.
+#[derive(Debug)]
+pub struct IncomingRequest<'a> {
+    pub(super) request: &'a Request<'a>,
+    pub(super) offer: Option<&'a Offer>,
+    pub(super) id: PeerId,
+    pub(super) remote_addr: Option<SocketAddr>,
+    pub(super) inbox: &'a Arc<Inbox>,
+}
+
+impl<'a> IncomingRequest<'a> {
+    /// The id that the peer will have if it is let in: a place to keep what the request tells about it.
+    pub fn id(&self) -> PeerId {
+        self.id
+    }
+
+    /// Where the connection comes from, or `None` for a Unix socket.
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        self.remote_addr
+    }
+
+    /// What the client offers if it asks for an upgrade; `None` for any other request.
+    pub fn offer(&self) -> Option<&'a Offer> {
+        self.offer
+    }
+
+    /// Lets the client in, with the subprotocol that the configuration prefers.
+    ///
+    /// A request that asks for no upgrade is answered with 426.
+    pub fn upgrade(&self) -> Answer {
+        match self.offer {
+            Some(_) => Acceptance::new().into(),
+            None => Refusal::UpgradeRequired.into(),
+        }
+    }
+
+    /// Defers the decision: return the answer from [`on_request`](Handler::on_request), and decide later with the other.
+    pub fn defer(&self) -> (Answer, Deferred) {
+        (Answer(Decision::Deferred), Deferred::new(self.inbox, self.id))
+    }
+}
+
+impl<'a> Deref for IncomingRequest<'a> {
+    type Target = Request<'a>;
+
+    fn deref(&self) -> &Self::Target {
+        self.request
+    }
+}
+
+/// What becomes of a request: made from an [`Acceptance`], a [`Response`] or a [`Refusal`], or by
+/// [`IncomingRequest::defer`].
+#[derive(Debug)]
+pub struct Answer(pub(super) Decision);
+
+#[derive(Debug)]
+pub(super) enum Decision {
+    Upgrade(Acceptance),
+    Respond(Response),
+    Deferred,
+}
+
+impl From<Acceptance> for Answer {
+    /// Lets the client in.
+    fn from(acceptance: Acceptance) -> Self {
+        Self(Decision::Upgrade(acceptance))
+    }
+}
+
+impl From<Response> for Answer {
+    /// Answers with HTTP, and closes the connection.
+    fn from(response: Response) -> Self {
+        Self(Decision::Respond(response))
+    }
+}
+
+impl From<Refusal> for Answer {
+    /// Answers with the refusal's HTTP response, and closes the connection.
+    fn from(refusal: Refusal) -> Self {
+        refusal.response().into()
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Decision::Upgrade(_) => f.write_str("upgrade"),
+            Decision::Respond(response) => write!(f, "{}", response.status()),
+            Decision::Deferred => f.write_str("deferred"),
+        }
+    }
+}

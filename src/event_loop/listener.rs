@@ -1,0 +1,124 @@
+//! Where connections come from.
+
+#![expect(clippy::disallowed_types, reason = "this is where listening sockets belong")]
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use mio::net::TcpListener;
+#[cfg(unix)]
+use mio::net::UnixListener;
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Socket as Socket2, Type};
+
+use super::transport::Transport;
+
+/// A listening socket, and whether there may be connections to accept.
+#[derive(Debug)]
+pub(super) struct Listener {
+    socket: Socket,
+    /// Events are edges: once one told of connections, this stays set until `accept` would block.
+    pub(super) pending: bool,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+/// What came of an attempt to accept.
+#[derive(Debug)]
+pub(super) enum Accepted {
+    Connection(Transport, Option<SocketAddr>),
+    /// There is none waiting.
+    None,
+    /// This one failed before it was ours; there may be others.
+    Failed,
+    /// No descriptor or no memory is left. The connection waits in the backlog, and no event
+    /// will tell of it again.
+    Exhausted,
+}
+
+impl Listener {
+    pub(super) fn tcp(listener: std::net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self { socket: Socket::Tcp(TcpListener::from_std(listener)), pending: false })
+    }
+
+    #[cfg(unix)]
+    pub(super) fn unix(listener: std::os::unix::net::UnixListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self { socket: Socket::Unix(UnixListener::from_std(listener)), pending: false })
+    }
+
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match &mut self.socket {
+            Socket::Tcp(socket) => registry.register(socket, token, Interest::READABLE),
+            #[cfg(unix)]
+            Socket::Unix(socket) => registry.register(socket, token, Interest::READABLE),
+        }
+    }
+
+    pub(super) fn accept(&mut self) -> Accepted {
+        match self.accept_once() {
+            Ok((transport, addr)) => Accepted::Connection(transport, addr),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Accepted::None,
+            Err(error) if is_exhaustion(&error) => Accepted::Exhausted,
+            // ECONNABORTED, EPROTO, EPERM, EINTR and the network errors that Linux passes on from the
+            // new socket: none of them says anything about the listener.
+            Err(_) => Accepted::Failed,
+        }
+    }
+
+    fn accept_once(&self) -> io::Result<(Transport, Option<SocketAddr>)> {
+        match &self.socket {
+            Socket::Tcp(socket) => {
+                let (stream, addr) = socket.accept()?;
+                // Frames are written whole, so that waiting for more could only delay them.
+                stream.set_nodelay(true)?;
+                Ok((Transport::Tcp(stream), Some(addr)))
+            }
+            #[cfg(unix)]
+            Socket::Unix(socket) => Ok((Transport::Unix(socket.accept()?.0), None)),
+        }
+    }
+}
+
+/// How many connections may wait to be accepted. The system caps it, on Linux at 4096.
+const BACKLOG: i32 = 4096;
+
+/// Binds the first of the addresses that can be bound.
+pub(super) fn bind(addrs: impl ToSocketAddrs) -> io::Result<std::net::TcpListener> {
+    let mut result = Err(io::Error::new(io::ErrorKind::InvalidInput, "the name stands for no address"));
+    for addr in addrs.to_socket_addrs()? {
+        result = bind_one(addr);
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
+fn bind_one(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket2::new(Domain::for_address(addr), Type::STREAM, None)?;
+    // On Windows the option would let others take the address over.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// EMFILE, ENFILE, ENOBUFS or ENOMEM (WSAEMFILE or WSAENOBUFS on Windows).
+fn is_exhaustion(error: &io::Error) -> bool {
+    let codes: &[i32] = if cfg!(windows) {
+        &[10024, 10055]
+    } else if cfg!(any(target_os = "linux", target_os = "android")) {
+        &[24, 23, 105, 12]
+    } else {
+        &[24, 23, 55, 12]
+    };
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
+}

@@ -1,0 +1,84 @@
+//! The peer that an event came from.
+
+use std::net::SocketAddr;
+
+use super::{PeerId, Peers, SendStatus, SharedMessage};
+use crate::protocol::{CloseCode, Message};
+
+/// The peer that an event came from, and through it all others.
+///
+/// It is borrowed for the length of a call. To speak to the peer later, keep its [`id`](Self::id).
+#[derive(Debug)]
+pub struct Peer<'a> {
+    peers: &'a mut Peers,
+    id: PeerId,
+}
+
+impl<'a> Peer<'a> {
+    pub(super) fn new(peers: &'a mut Peers, id: PeerId) -> Self {
+        Self { peers, id }
+    }
+
+    /// The peer's id.
+    pub fn id(&self) -> PeerId {
+        self.id
+    }
+
+    /// All peers, this one included.
+    pub fn peers(&mut self) -> &mut Peers {
+        self.peers
+    }
+
+    /// Sends a message: see [`Peers::send`].
+    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> SendStatus {
+        self.peers.send(self.id, message)
+    }
+
+    /// Sends a message that is shared with other peers: see [`Peers::send_shared`].
+    pub fn send_shared(&mut self, message: &SharedMessage) -> SendStatus {
+        self.peers.send_shared(self.id, message)
+    }
+
+    /// Sends a Ping: see [`Peers::ping`].
+    pub fn ping(&mut self, payload: &[u8]) -> SendStatus {
+        self.peers.ping(self.id, payload)
+    }
+
+    /// Begins the closing handshake: see [`Peers::close`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wsloop::{CloseCode, Message, Peer};
+    ///
+    /// fn on_message(peer: &mut Peer<'_>, message: Message<'_>) {
+    ///     if let Message::Binary(_) = message {
+    ///         return peer.close(CloseCode::UNSUPPORTED_DATA, "text only, please");
+    ///     }
+    ///     peer.send(message);
+    /// }
+    /// ```
+    pub fn close(&mut self, code: CloseCode, reason: &str) {
+        self.peers.close(self.id, code, reason);
+    }
+
+    /// Drops the connection at once: see [`Peers::abort`].
+    pub fn abort(&mut self) {
+        self.peers.abort(self.id);
+    }
+
+    /// How many bytes wait for the peer's socket to take them.
+    pub fn queued_bytes(&self) -> usize {
+        self.peers.queued_bytes(self.id)
+    }
+
+    /// Where the peer's connection comes from; `None` for a Unix socket.
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        self.peers.remote_addr(self.id)
+    }
+
+    /// The subprotocol that was chosen in the opening handshake.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.peers.subprotocol(self.id)
+    }
+}

@@ -1,0 +1,142 @@
+//! What other threads may ask of the loop.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use mio::{Registry, Token, Waker};
+
+use super::PeerId;
+use super::handler::Answer;
+use crate::handshake::Refusal;
+
+/// A handle to an [`EventLoop`](super::EventLoop) for other threads.
+///
+/// Cheap to clone, and independent of the loop's life: once that is gone, asking has no effect. Made by
+/// [`EventLoop::remote`](super::EventLoop::remote).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use wsloop::{EventLoop, Message, Peer};
+///
+/// let mut event_loop = EventLoop::new()?;
+/// let remote = event_loop.remote();
+/// std::thread::spawn(move || remote.shutdown(Duration::from_secs(3)));
+/// event_loop.run(&mut |peer: &mut Peer<'_>, message: Message<'_>| {
+///     peer.send(message);
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Remote {
+    inbox: Arc<Inbox>,
+}
+
+/// What was asked of the loop since it last looked.
+pub(super) struct Inbox {
+    waker: Waker,
+    mail: Mutex<Mail>,
+}
+
+/// Bounded by its nature: a shutdown is one value, and there is one answer for each handshake that waits.
+#[derive(Default)]
+pub(super) struct Mail {
+    pub(super) shutdown: Option<Duration>,
+    pub(super) answers: Vec<(PeerId, Answer)>,
+}
+
+impl Remote {
+    pub(super) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
+        let inbox = Inbox { waker: Waker::new(registry, token)?, mail: Mutex::default() };
+        Ok(Self { inbox: Arc::new(inbox) })
+    }
+
+    /// Shuts the loop down as [`Peers::shutdown`](super::Peers::shutdown) does. Never blocks.
+    pub fn shutdown(&self, grace: Duration) {
+        self.inbox.post(|mail| {
+            mail.shutdown = Some(mail.shutdown.map_or(grace, |earlier| earlier.min(grace)));
+        });
+    }
+
+    pub(super) fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote").finish_non_exhaustive()
+    }
+}
+
+impl Inbox {
+    pub(super) fn take(&self) -> Mail {
+        std::mem::take(&mut self.lock())
+    }
+
+    /// Wakes the loop only if nothing else waited to be read: then it has been woken already.
+    fn post(&self, write: impl FnOnce(&mut Mail)) {
+        let mut mail = self.lock();
+        let was_empty = mail.shutdown.is_none() && mail.answers.is_empty();
+        write(&mut mail);
+        drop(mail);
+        if was_empty {
+            // It fails only if the loop's end of the eventfd or pipe is gone, and the loop with it.
+            let _ = self.waker.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Mail> {
+        self.mail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A decision about an opening handshake that is still to be made, by whoever holds this.
+///
+/// Made by [`IncomingRequest::defer`](super::IncomingRequest::defer). It may be sent to another thread, while the client waits
+/// within its [`handshake_timeout`](super::Config::handshake_timeout). Dropped without an answer, it answers 500: a client never
+/// waits for a decision that nobody will make.
+#[must_use = "dropped without an answer, the client is answered 500"]
+pub struct Deferred {
+    inbox: Arc<Inbox>,
+    id: PeerId,
+    answered: bool,
+}
+
+impl Deferred {
+    pub(super) fn new(inbox: &Arc<Inbox>, id: PeerId) -> Self {
+        Self { inbox: Arc::clone(inbox), id, answered: false }
+    }
+
+    /// The id that the peer will have if it is let in.
+    pub fn id(&self) -> PeerId {
+        self.id
+    }
+
+    /// Answers the request. Never blocks; no effect if the client's time was up meanwhile.
+    pub fn answer(mut self, answer: impl Into<Answer>) {
+        self.post(answer.into());
+    }
+
+    fn post(&mut self, answer: Answer) {
+        self.answered = true;
+        self.inbox.post(|mail| mail.answers.push((self.id, answer)));
+    }
+}
+
+impl Drop for Deferred {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.post(Refusal::Abandoned.into());
+        }
+    }
+}
+
+impl fmt::Debug for Deferred {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deferred").field("id", &self.id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,316 @@
+//! What a peer is still to be sent: the one place from which its socket is written.
+//!
+//! Frames are appended whole and leave in order. Small ones share a block from the loop's pool, so
+//! that everything a peer is sent in one turn goes out in one write; large ones and those shared
+//! with other peers have a segment of their own and go out in the same vectored write. An empty
+//! queue holds no memory.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Write};
+use std::sync::Arc;
+
+use super::buffers::{BLOCK_SIZE, BufferPool};
+use crate::protocol::frame::Header;
+use crate::protocol::encode_frame;
+
+/// How many segments one vectored write takes: 1 MiB of blocks, far more than a socket buffer has room for.
+const MAX_SLICES: usize = 64;
+
+/// Encoded frames waiting for the socket, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct WriteQueue {
+    /// Borrowed from the pool while there is anything to write.
+    pending: Option<Box<Pending>>,
+}
+
+/// The inside of a queue that is not empty.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    /// None is empty, and frames are not cut: each begins with a frame's first byte and ends with a frame's last.
+    segments: VecDeque<Segment>,
+    /// How much of the first segment the socket has taken.
+    written: usize,
+    /// How much of all segments it has not.
+    bytes: usize,
+    /// The latest Pong that found the queue above its mark, encoded; it goes out once there is room.
+    owed_pong: Vec<u8>,
+}
+
+/// Bytes that lie together in memory.
+#[derive(Debug)]
+enum Segment {
+    /// Frames of this peer's alone, with room for more.
+    Owned(Vec<u8>),
+    /// One frame that other peers are sent as well.
+    Shared(Arc<[u8]>),
+    /// What comes before the first frame, or instead of any.
+    Opaque(Vec<u8>),
+}
+
+/// What is left after a flush.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Flushed {
+    /// Nothing: the queue is empty.
+    All,
+    /// The socket takes no more for now. `progress` tells whether it took anything.
+    Blocked {
+        /// Whether at least one byte was written.
+        progress: bool,
+    },
+}
+
+impl WriteQueue {
+    /// How many bytes the socket has not yet taken.
+    pub(super) fn len(&self) -> usize {
+        self.pending.as_ref().map_or(0, |pending| pending.bytes + pending.owed_pong.len())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.is_none()
+    }
+
+    /// Appends a frame, copying its payload.
+    pub(super) fn push_frame(&mut self, header: Header, payload: &[u8], pool: &mut BufferPool) {
+        let frame_len = header.encoded_len() + payload.len();
+        let pending = self.pending(pool);
+        encode_frame(header, payload, pending.room(frame_len, pool));
+        pending.bytes += frame_len;
+    }
+
+    /// Appends bytes that are no frame: an HTTP response.
+    pub(super) fn push_opaque(&mut self, bytes: Vec<u8>, pool: &mut BufferPool) {
+        let pending = self.pending(pool);
+        pending.bytes += bytes.len();
+        pending.segments.push_back(Segment::Opaque(bytes));
+    }
+
+    /// Appends a frame that is shared with other queues: by reference, unless it is small and finds
+    /// room in a block that is to be written anyway.
+    pub(super) fn push_shared(&mut self, frame: &Arc<[u8]>, pool: &mut BufferPool) {
+        let pending = self.pending(pool);
+        pending.bytes += frame.len();
+        match pending.segments.back_mut() {
+            Some(Segment::Owned(last)) if frame.len() <= last.capacity() - last.len() => {
+                last.extend_from_slice(frame);
+            }
+            _ => pending.segments.push_back(Segment::Shared(Arc::clone(frame))),
+        }
+    }
+
+    /// Remembers a Pong until the queue has drained, in place of any that was remembered before.
+    ///
+    /// RFC 6455 §5.5.3 allows to answer only the most recent Ping. So a peer that pings without reading
+    /// is owed one Pong, however many it asked for.
+    pub(super) fn owe_pong(&mut self, header: Header, payload: &[u8], pool: &mut BufferPool) {
+        let pending = self.pending(pool);
+        pending.owed_pong.clear();
+        encode_frame(header, payload, &mut pending.owed_pong);
+    }
+
+    /// Appends the Pong that is owed, if one is.
+    pub(super) fn pay_pong(&mut self, pool: &mut BufferPool) {
+        if let Some(pending) = &mut self.pending
+            && !pending.owed_pong.is_empty()
+        {
+            let pong = std::mem::take(&mut pending.owed_pong);
+            pending.room(pong.len(), pool).extend_from_slice(&pong);
+            pending.bytes += pong.len();
+            pending.owed_pong = pong;
+            pending.owed_pong.clear();
+        }
+    }
+
+    /// Drops every data frame of which the socket has not taken a byte. Control frames stay, and so
+    /// does what is no frame.
+    pub(super) fn discard_data(&mut self, pool: &mut BufferPool) {
+        let Some(mut pending) = self.pending.take() else { return };
+        let mut written = std::mem::take(&mut pending.written);
+        pending.bytes = 0;
+        let mut control_frames = Vec::new();
+        for segment in std::mem::take(&mut pending.segments) {
+            let keep = match &segment {
+                Segment::Opaque(bytes) => bytes.len(),
+                Segment::Owned(_) | Segment::Shared(_) => {
+                    let keep = end_of_begun_frame(segment.bytes(), written);
+                    control_frames.extend_from_slice(&control_frames_of(&segment.bytes()[keep..]));
+                    keep
+                }
+            };
+            pending.keep(segment, written, keep, pool);
+            written = 0;
+        }
+        if !control_frames.is_empty() {
+            pending.room(control_frames.len(), pool).extend_from_slice(&control_frames);
+            pending.bytes += control_frames.len();
+        }
+        self.put_back(pending, pool);
+    }
+
+    /// Writes until nothing is left or the socket would block.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the socket says, and `WriteZero` if it takes nothing without a reason.
+    pub(super) fn flush(
+        &mut self,
+        socket: &mut impl Write,
+        pool: &mut BufferPool,
+    ) -> io::Result<Flushed> {
+        let Some(mut pending) = self.pending.take() else { return Ok(Flushed::All) };
+        let before = pending.bytes;
+        let result = pending.write_all(socket, pool);
+        let progress = pending.bytes < before;
+        self.put_back(pending, pool);
+        match result {
+            Ok(()) if self.is_empty() => Ok(Flushed::All),
+            Ok(()) => Ok(Flushed::Blocked { progress }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives everything back to the pool.
+    pub(super) fn clear(&mut self, pool: &mut BufferPool) {
+        if let Some(mut pending) = self.pending.take() {
+            while let Some(segment) = pending.segments.pop_front() {
+                if let Segment::Owned(block) = segment {
+                    pool.give_block(block);
+                }
+            }
+            (pending.written, pending.bytes) = (0, 0);
+            pending.owed_pong.clear();
+            pool.give_queue(pending);
+        }
+    }
+
+    fn pending(&mut self, pool: &mut BufferPool) -> &mut Pending {
+        self.pending.get_or_insert_with(|| pool.take_queue())
+    }
+
+    fn put_back(&mut self, pending: Box<Pending>, pool: &mut BufferPool) {
+        if pending.is_empty() {
+            pool.give_queue(pending);
+        } else {
+            self.pending = Some(pending);
+        }
+    }
+}
+
+impl Pending {
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes == 0 && self.owed_pong.is_empty()
+    }
+
+    /// The segment to append a frame of `len` bytes to.
+    fn room(&mut self, len: usize, pool: &mut BufferPool) -> &mut Vec<u8> {
+        let fits = matches!(self.segments.back(),
+            Some(Segment::Owned(last)) if len <= last.capacity() - last.len());
+        if !fits {
+            let block =
+                if len <= BLOCK_SIZE { pool.take_block() } else { Vec::with_capacity(len) };
+            self.segments.push_back(Segment::Owned(block));
+        }
+        match self.segments.back_mut() {
+            Some(Segment::Owned(last)) => last,
+            _ => unreachable!("an owned segment is last: it was found or pushed above"),
+        }
+    }
+
+    fn write_all(&mut self, socket: &mut impl Write, pool: &mut BufferPool) -> io::Result<()> {
+        // Events are edges: to stop any sooner would be to wait for one that never comes.
+        while self.bytes > 0 {
+            match self.write_once(socket) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => self.advance(n, pool),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn write_once(&self, socket: &mut impl Write) -> io::Result<usize> {
+        let mut segments = self.segments.iter().map(Segment::bytes);
+        let first = &segments.next().expect("there are bytes to write")[self.written..];
+        if self.segments.len() == 1 {
+            return socket.write(first);
+        }
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        slices[0] = IoSlice::new(first);
+        let mut used = 1;
+        for (slice, segment) in slices[1..].iter_mut().zip(segments) {
+            *slice = IoSlice::new(segment);
+            used += 1;
+        }
+        socket.write_vectored(&slices[..used])
+    }
+
+    /// Keeps the first `keep` bytes of a segment of which `written` are gone, if that leaves any.
+    fn keep(&mut self, mut segment: Segment, written: usize, keep: usize, pool: &mut BufferPool) {
+        if keep > written {
+            if let Segment::Owned(bytes) = &mut segment {
+                bytes.truncate(keep);
+            }
+            (self.written, self.bytes) = (self.written + written, self.bytes + keep - written);
+            self.segments.push_back(segment);
+        } else if let Segment::Owned(block) = segment {
+            pool.give_block(block);
+        }
+    }
+
+    /// Notes that the socket took `n` more bytes.
+    fn advance(&mut self, n: usize, pool: &mut BufferPool) {
+        self.bytes -= n;
+        self.written += n;
+        while let Some(segment) = self.segments.front()
+            && self.written >= segment.bytes().len()
+        {
+            self.written -= segment.bytes().len();
+            if let Some(Segment::Owned(block)) = self.segments.pop_front() {
+                pool.give_block(block);
+            }
+        }
+    }
+}
+
+impl Segment {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Owned(bytes) | Self::Opaque(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
+
+/// Where the frame ends that contains byte `written` of `frames`, or `written` if that is between two.
+fn end_of_begun_frame(frames: &[u8], written: usize) -> usize {
+    let mut end = 0;
+    while end < written {
+        end += frame_len(&frames[end..]);
+    }
+    end
+}
+
+fn control_frames_of(mut frames: &[u8]) -> Vec<u8> {
+    let mut control_frames = Vec::new();
+    while !frames.is_empty() {
+        let (frame, rest) = frames.split_at(frame_len(frames));
+        // §5.5: opcodes of control frames have their most significant bit set.
+        if frame[0] & 0x08 != 0 {
+            control_frames.extend_from_slice(frame);
+        }
+        frames = rest;
+    }
+    control_frames
+}
+
+/// The length of the frame that `frames`, which we encoded ourselves, begins with.
+fn frame_len(frames: &[u8]) -> usize {
+    let mut rest = frames;
+    match Header::parse(&mut rest) {
+        Ok(Some(header)) => {
+            let payload_len = usize::try_from(header.payload_len).unwrap_or(usize::MAX);
+            (frames.len() - rest.len()).saturating_add(payload_len).min(frames.len())
+        }
+        Ok(None) | Err(_) => unreachable!("segments consist of whole frames"),
+    }
+}
