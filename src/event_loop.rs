@@ -52,7 +52,7 @@ use self::entry::{Expired, Stage};
 use self::intake::{Intake, NO_CLOSE, finish, lost, respond};
 use self::transport::Transport;
 use self::write_queue::Flushed;
-use crate::handshake::{HeadBuffer, InvalidField, Method, Refusal};
+use crate::handshake::{HeadBuffer, Method, Refusal};
 use crate::protocol::{CloseBody, CloseCode};
 
 /// A single-threaded WebSocket server: listeners, peers, and the buffers they share.
@@ -500,6 +500,6 @@ fn clock() -> Instant {
     Instant::now()
 }
 
-fn invalid_input(error: InvalidField) -> io::Error {
+fn invalid_input(error: Refusal) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, error)
 }

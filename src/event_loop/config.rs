@@ -214,7 +214,7 @@ impl Config {
     /// Browsers send their cookies along whichever page asks, so that without this check any page on
     /// the web could act in your users' names. Programs other than browsers send no `Origin` and may always connect.
     pub fn origin(mut self, origin: OriginPolicy) -> Self {
-        self.policy = self.policy.origin(origin);
+        self.policy.origins = origin;
         self
     }
 
@@ -223,7 +223,7 @@ impl Config {
     /// A server on a developer's own machine should name its hosts: it is then out of reach for
     /// pages that let their own host name point to it (DNS rebinding).
     pub fn allowed_hosts<S: Into<String>>(mut self, hosts: impl IntoIterator<Item = S>) -> Self {
-        self.policy = self.policy.allowed_hosts(hosts);
+        self.policy.allowed_hosts = Some(hosts.into_iter().map(Into::into).collect());
         self
     }
 
@@ -231,7 +231,7 @@ impl Config {
     ///
     /// The first of these that a client offers is chosen; the order of its offers does not matter.
     pub fn subprotocols<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
-        self.policy = self.policy.subprotocols(names);
+        self.policy.subprotocols = names.into_iter().map(Into::into).collect();
         self
     }
 }

@@ -16,6 +16,7 @@ use crate::handshake::{HeadBuffer, Method, Offer, Refusal, Request, Response};
 use crate::protocol::{CloseBody, Decoder, Event, Role, Violation};
 
 /// What has been received, of all connections.
+#[derive(Debug)]
 pub(super) struct Intake {
     /// By [`PeerId::index`].
     receivers: Vec<Receiver>,
@@ -25,13 +26,14 @@ pub(super) struct Intake {
 }
 
 /// What has been received on one connection.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Receiver {
     stage: Receiving,
     /// What was read but may not be decoded yet: the handshake is undecided, or the peer is congested.
     held: Vec<u8>,
 }
 
+#[derive(Debug)]
 enum Receiving {
     /// The head of a request.
     Head(Box<HeadBuffer>),
@@ -50,6 +52,7 @@ impl Default for Receiving {
 }
 
 /// A request that waits for its answer.
+#[derive(Debug)]
 struct Undecided {
     offer: Option<Offer>,
     method: Method,
@@ -215,8 +218,8 @@ impl Receiver {
             (Decision::Upgrade(acceptance), Some(offer)) => {
                 let mut response = Vec::new();
                 match offer.accept(&acceptance, &mut response) {
-                    Ok(subprotocol) => {
-                        peers.open(id, response, subprotocol.map(Into::into));
+                    Ok(agreement) => {
+                        peers.open(id, response, agreement.into_subprotocol());
                         let decoder = Decoder::new(Role::Server);
                         let max_size = peers.config.limits.message_size;
                         self.stage = Receiving::Frames(decoder.max_message_size(max_size));
@@ -281,8 +284,9 @@ fn decode(
     if let Some(buffer) = decoder.reclaim_buffer() {
         peers.buffers.give_assembly(buffer);
     }
+    let now = peers.now;
     if alive && let Some(entry) = peers.entry_mut(id) {
-        entry.clocks.received = peers.now;
+        entry.clocks.received = now;
     }
     held
 }

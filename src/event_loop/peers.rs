@@ -1,7 +1,6 @@
 //! All peers, and what can be asked of them.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
@@ -12,7 +11,7 @@ use super::config::{Config, Overflow};
 use super::entry::{Entry, Stage};
 use super::transport::Transport;
 use super::{Peer, PeerId, SharedMessage};
-use crate::protocol::frame::Header;
+use crate::protocol::Header;
 use crate::protocol::{CloseBody, CloseCode, Message, Opcode};
 
 /// All peers of an [`EventLoop`](super::EventLoop): those whose opening handshake is done and whose `on_close` is not.

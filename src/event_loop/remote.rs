@@ -72,6 +72,12 @@ impl fmt::Debug for Remote {
     }
 }
 
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox").finish_non_exhaustive()
+    }
+}
+
 impl Inbox {
     pub(super) fn take(&self) -> Mail {
         std::mem::take(&mut self.lock())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::protocol::encode_frame;
 use crate::protocol::Message;
-use crate::protocol::frame::Header;
+use crate::protocol::Header;
 
 /// A message that is encoded once and sent to any number of peers.
 ///

@@ -10,7 +10,7 @@ use std::io::{self, IoSlice, Write};
 use std::sync::Arc;
 
 use super::buffers::{BLOCK_SIZE, BufferPool};
-use crate::protocol::frame::Header;
+use crate::protocol::Header;
 use crate::protocol::encode_frame;
 
 /// How many segments one vectored write takes: 1 MiB of blocks, far more than a socket buffer has room for.

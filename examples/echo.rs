@@ -1,0 +1,70 @@
+//! An echo server, with a page to talk to it from a browser.
+//!
+//! ```sh
+//! cargo run --release --example echo -- --listen 127.0.0.1:9001 --max-message 16777216
+//! ```
+
+use std::error::Error;
+use std::io::{Write, stdout};
+use std::time::Duration;
+
+use lexopt::prelude::*;
+use wsloop::event_loop::{Answer, IncomingRequest};
+use wsloop::{Config, EventLoop, Handler, Message, Peer, Peers, Response};
+
+struct Echo;
+
+impl Handler for Echo {
+    fn on_request(&mut self, _: &mut Peers, request: &IncomingRequest<'_>) -> Answer {
+        if request.offer().is_none() && request.path() == "/" {
+            return Response::html(include_str!("echo.html")).into();
+        }
+        request.upgrade()
+    }
+
+    fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>) {
+        peer.send(message);
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let Some(Arguments { listen, max_message }) = Arguments::parse()? else { return Ok(()) };
+    let mut event_loop = EventLoop::with_config(Config::new().max_message_size(max_message))?;
+    let addr = event_loop.listen(&listen).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+
+    let remote = event_loop.remote();
+    ctrlc::set_handler(move || remote.shutdown(Duration::from_secs(3)))?;
+    println!("listening on ws://{addr}");
+    stdout().flush()?;
+    event_loop.run(&mut Echo)?;
+    Ok(())
+}
+
+struct Arguments {
+    listen: String,
+    max_message: u64,
+}
+
+const USAGE: &str = "usage: echo [--listen ADDR] [--max-message BYTES]
+
+  --listen ADDR         where to listen; port 0 lets the system choose [127.0.0.1:9001]
+  --max-message BYTES   the largest message that is accepted [16777216]";
+
+impl Arguments {
+    fn parse() -> Result<Option<Self>, lexopt::Error> {
+        let mut arguments = Self { listen: "127.0.0.1:9001".to_owned(), max_message: 16 << 20 };
+        let mut parser = lexopt::Parser::from_env();
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Long("listen") => arguments.listen = parser.value()?.string()?,
+                Long("max-message") => arguments.max_message = parser.value()?.parse()?,
+                Short('h') | Long("help") => {
+                    println!("{USAGE}");
+                    return Ok(None);
+                }
+                _ => return Err(argument.unexpected()),
+            }
+        }
+        Ok(Some(arguments))
+    }
+}
