@@ -30,7 +30,9 @@ impl Handler for Echo {
 fn main() -> Result<(), Box<dyn Error>> {
     let Some(Arguments { listen, max_message }) = Arguments::parse()? else { return Ok(()) };
     let mut event_loop = EventLoop::with_config(Config::new().max_message_size(max_message))?;
-    let addr = event_loop.listen(&listen).map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    let addr = event_loop
+        .listen(&listen)
+        .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
 
     let remote = event_loop.remote();
     ctrlc::set_handler(move || remote.shutdown(Duration::from_secs(3)))?;

@@ -275,7 +275,8 @@ impl EventLoop {
                 continue;
             };
             // An event for a connection that is gone: its place may be another's by now.
-            let Some(entry) = entries.get_mut(place).filter(|entry| entry.id.token() == event.token())
+            let Some(entry) =
+                entries.get_mut(place).filter(|entry| entry.id.token() == event.token())
             else {
                 continue;
             };
@@ -303,7 +304,8 @@ impl EventLoop {
     fn insert(&mut self, transport: Transport, addr: Option<SocketAddr>) -> io::Result<PeerId> {
         let id = self.peers.insert(transport, addr);
         let registry = self.poll.registry();
-        if let Err(error) = self.peers.entries[id.index()].transport.register(registry, id.token()) {
+        if let Err(error) = self.peers.entries[id.index()].transport.register(registry, id.token())
+        {
             self.peers.remove(id);
             return Err(error);
         }
@@ -360,7 +362,9 @@ impl EventLoop {
         }
         let entries = &self.peers.entries;
         self.deadlines.compact(entries.len(), |at, id| {
-            entries.get(id.index()).is_some_and(|entry| entry.id == id && entry.clocks.armed == Some(at))
+            entries
+                .get(id.index())
+                .is_some_and(|entry| entry.id == id && entry.clocks.armed == Some(at))
         });
         if self.shutdown.is_some_and(|at| at <= now) {
             for id in self.all() {
@@ -373,7 +377,9 @@ impl EventLoop {
     fn act_on(&mut self, expired: Expired, id: PeerId) {
         let peers = &mut self.peers;
         match expired {
-            Expired::Handshake if self.intake.is_silent(id) => peers.drop_connection(id, Cause::IdleTimeout),
+            Expired::Handshake if self.intake.is_silent(id) => {
+                peers.drop_connection(id, Cause::IdleTimeout)
+            }
             Expired::Handshake if self.intake.awaits_head(id) => {
                 respond(peers, id, &Refusal::Timeout.response(), Method::Get);
             }
@@ -394,7 +400,9 @@ impl EventLoop {
         self.shutdown = Some(match (self.shutdown, at) {
             (Some(earlier), Some(at)) => earlier.min(at),
             // Too far away to tell: the closing handshakes have their own deadlines.
-            (earlier, at) => earlier.or(at).unwrap_or(self.peers.now + self.peers.config.timeouts.close),
+            (earlier, at) => {
+                earlier.or(at).unwrap_or(self.peers.now + self.peers.config.timeouts.close)
+            }
         });
         self.doorway.close();
         for id in self.all() {

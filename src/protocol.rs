@@ -11,7 +11,7 @@
 //! * [`frame`], [`mask`] and [`utf8`] are what these are made of.
 
 mod close;
-mod closing;
+pub(crate) mod closing;
 mod decoder;
 mod encoder;
 pub mod frame;

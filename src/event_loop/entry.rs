@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::PeerId;
 use super::close::CloseCause;
 use super::config::Timeouts;
 use super::transport::Transport;
 use super::write_queue::WriteQueue;
-use super::PeerId;
 use crate::protocol::closing::Closing;
 
 /// One connection, from `accept` to `close`.
@@ -135,8 +135,12 @@ impl Entry {
     pub(super) fn deadline(&self, timeouts: &Timeouts) -> Option<(Instant, Expired)> {
         let after = |start: Instant, wait| start.checked_add(wait);
         match self.stage {
-            Stage::Opening => after(self.clocks.waiting, timeouts.handshake).map(|at| (at, Expired::Handshake)),
-            Stage::Over => after(self.clocks.waiting, timeouts.close).map(|at| (at, Expired::Close)),
+            Stage::Opening => {
+                after(self.clocks.waiting, timeouts.handshake).map(|at| (at, Expired::Handshake))
+            }
+            Stage::Over => {
+                after(self.clocks.waiting, timeouts.close).map(|at| (at, Expired::Close))
+            }
             Stage::Open if !self.closing.is_open() => {
                 after(self.clocks.waiting, timeouts.close).map(|at| (at, Expired::Close))
             }

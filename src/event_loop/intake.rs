@@ -105,7 +105,9 @@ impl Intake {
     /// Once, so that no peer keeps the others waiting for longer than a buffer full of messages takes. If there
     /// may be more, it goes on the list of those to read from in the next turn.
     pub(super) fn read(&mut self, peers: &mut Peers, handler: &mut impl Handler, id: PeerId) {
-        let Some(entry) = peers.entries.get_mut(id.index()).filter(|entry| entry.id == id) else { return };
+        let Some(entry) = peers.entries.get_mut(id.index()).filter(|entry| entry.id == id) else {
+            return;
+        };
         let receiver = &mut self.receivers[id.index()];
         let undecided = matches!(receiver.stage, Receiving::Decision(_));
         if entry.flags.congested || entry.flags.dropped || entry.flags.ended || undecided {
@@ -137,7 +139,9 @@ impl Intake {
         id: PeerId,
         answer: Answer,
     ) {
-        let Some(entry) = peers.entries.get_mut(id.index()).filter(|entry| entry.id == id) else { return };
+        let Some(entry) = peers.entries.get_mut(id.index()).filter(|entry| entry.id == id) else {
+            return;
+        };
         let receiver = &mut self.receivers[id.index()];
         if entry.stage != Stage::Opening || !matches!(receiver.stage, Receiving::Decision(_)) {
             return;
@@ -188,7 +192,13 @@ impl Receiver {
     }
 
     /// Asks the handler about a request whose head is complete.
-    fn request(&mut self, peers: &mut Peers, handler: &mut impl Handler, id: PeerId, inbox: &Arc<Inbox>) {
+    fn request(
+        &mut self,
+        peers: &mut Peers,
+        handler: &mut impl Handler,
+        id: PeerId,
+        inbox: &Arc<Inbox>,
+    ) {
         let Receiving::Head(head) = std::mem::take(&mut self.stage) else {
             unreachable!("a head was just completed");
         };
@@ -199,7 +209,8 @@ impl Receiver {
             Err(refusal) => return respond(peers, id, &refusal.response(), Method::Get),
         };
         let remote_addr = peers.remote_addr(id);
-        let incoming = IncomingRequest { request: &request, offer: offer.as_ref(), id, remote_addr, inbox };
+        let incoming =
+            IncomingRequest { request: &request, offer: offer.as_ref(), id, remote_addr, inbox };
         let answer = handler.on_request(peers, &incoming);
         let undecided = Undecided { method: request.method(), offer };
         self.conclude(peers, handler, id, answer, undecided);
@@ -368,7 +379,9 @@ pub(super) fn finish(
     (code, reason): (u16, &str),
     cause: CloseCause,
 ) {
-    let Some(entry) = peers.entry_mut(id).filter(|entry| entry.stage == Stage::Open) else { return };
+    let Some(entry) = peers.entry_mut(id).filter(|entry| entry.stage == Stage::Open) else {
+        return;
+    };
     let cause = *entry.cause.get_or_insert(cause);
     peers.end(id);
     let close = Close { code, reason, clean: code != NO_CLOSE.0, cause };

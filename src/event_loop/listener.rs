@@ -91,7 +91,8 @@ const BACKLOG: i32 = 4096;
 
 /// Binds the first of the addresses that can be bound.
 pub(super) fn bind(addrs: impl ToSocketAddrs) -> io::Result<std::net::TcpListener> {
-    let mut result = Err(io::Error::new(io::ErrorKind::InvalidInput, "the name stands for no address"));
+    let mut result =
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "the name stands for no address"));
     for addr in addrs.to_socket_addrs()? {
         result = bind_one(addr);
         if result.is_ok() {

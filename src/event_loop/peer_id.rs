@@ -30,10 +30,6 @@ impl PeerId {
         self.index as usize
     }
 
-    pub(super) fn generation(self) -> u32 {
-        self.generation
-    }
-
     /// The token to register the peer's socket with: place and generation, so that an event which
     /// was reported for an earlier connection at the same place finds nothing.
     ///

@@ -185,13 +185,15 @@ impl Peers {
         push: impl FnOnce(&mut Entry, &mut BufferPool),
     ) -> SendStatus {
         let Self { entries, buffers, config, to_do, .. } = self;
-        let Some(entry) = entries.get_mut(id.index()).filter(|entry| entry.id == id && entry.is_open())
+        let Some(entry) =
+            entries.get_mut(id.index()).filter(|entry| entry.id == id && entry.is_open())
         else {
             return SendStatus::Dropped;
         };
         let limits = &config.limits;
         let queued = entry.queue.len();
-        if queued > limits.high_water_mark && queued.saturating_add(frame_len) > limits.write_queue {
+        if queued > limits.high_water_mark && queued.saturating_add(frame_len) > limits.write_queue
+        {
             if config.overflow == Overflow::Close {
                 self.close_overfull(id);
             }
@@ -218,7 +220,11 @@ const MAX_CONTROL_PAYLOAD: usize = 125;
 
 /// For the loop.
 impl Peers {
-    pub(super) fn insert(&mut self, transport: Transport, remote_addr: Option<SocketAddr>) -> PeerId {
+    pub(super) fn insert(
+        &mut self,
+        transport: Transport,
+        remote_addr: Option<SocketAddr>,
+    ) -> PeerId {
         self.generation = self.generation.wrapping_add(1);
         let vacancy = self.entries.vacant_entry();
         let id = PeerId::new(vacancy.key(), self.generation);
@@ -288,7 +294,9 @@ impl Peers {
     /// Answers a Ping: at once, or if the peer has much to read yet, when it has read it.
     pub(super) fn pong(&mut self, id: PeerId, payload: &[u8]) {
         let Self { entries, buffers, config, to_do, .. } = self;
-        let Some(entry) = entries.get_mut(id.index()).filter(|entry| entry.id == id) else { return };
+        let Some(entry) = entries.get_mut(id.index()).filter(|entry| entry.id == id) else {
+            return;
+        };
         let header = Header::new(Opcode::Pong, payload.len() as u64);
         if entry.queue.len() <= config.limits.high_water_mark {
             entry.queue.push_frame(header, payload, buffers);
@@ -340,7 +348,8 @@ impl Peers {
     /// Sends a Ping to a peer that has been silent.
     pub(super) fn keep_alive(&mut self, id: PeerId) {
         let Self { entries, buffers, to_do, pings, .. } = self;
-        let Some(entry) = entries.get_mut(id.index()).filter(|entry| entry.id == id && entry.is_open())
+        let Some(entry) =
+            entries.get_mut(id.index()).filter(|entry| entry.id == id && entry.is_open())
         else {
             return;
         };

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::protocol::encode_frame;
-use crate::protocol::Message;
 use crate::protocol::Header;
+use crate::protocol::Message;
+use crate::protocol::encode_frame;
 
 /// A message that is encoded once and sent to any number of peers.
 ///

@@ -205,8 +205,7 @@ impl Pending {
         let fits = matches!(self.segments.back(),
             Some(Segment::Owned(last)) if len <= last.capacity() - last.len());
         if !fits {
-            let block =
-                if len <= BLOCK_SIZE { pool.take_block() } else { Vec::with_capacity(len) };
+            let block = if len <= BLOCK_SIZE { pool.take_block() } else { Vec::with_capacity(len) };
             self.segments.push_back(Segment::Owned(block));
         }
         match self.segments.back_mut() {
