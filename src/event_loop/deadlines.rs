@@ -51,7 +51,8 @@ mod tests {
     #[test]
     fn peers_come_up_in_the_order_of_their_deadlines() {
         let mut deadlines = Deadlines::default();
-        let at = |seconds| epoch() + Duration::from_secs(seconds);
+        let start = epoch();
+        let at = |seconds| start + Duration::from_secs(seconds);
         let [early, late] = [PeerId::new(0, 1), PeerId::new(1, 2)];
         deadlines.arm(at(9), late);
         deadlines.arm(at(3), early);
@@ -66,8 +67,9 @@ mod tests {
     #[test]
     fn entries_of_peers_that_are_gone_do_not_pile_up() {
         let mut deadlines = Deadlines::default();
+        let start = epoch();
         for generation in 0..10_000 {
-            deadlines.arm(epoch(), PeerId::new(0, generation));
+            deadlines.arm(start, PeerId::new(0, generation));
             deadlines.compact(1, |_, id| id == PeerId::new(0, generation));
             assert!(deadlines.entries.len() <= 66);
         }
