@@ -62,7 +62,7 @@ pub(super) enum Flushed {
 impl WriteQueue {
     /// How many bytes the socket has not yet taken.
     pub(super) fn len(&self) -> usize {
-        self.pending.as_ref().map_or(0, |pending| pending.bytes + pending.owed_pong.len())
+        self.pending.as_ref().map_or(0, |pending| pending.len())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -109,14 +109,8 @@ impl WriteQueue {
 
     /// Appends the Pong that is owed, if one is.
     pub(super) fn pay_pong(&mut self, pool: &mut BufferPool) {
-        if let Some(pending) = &mut self.pending
-            && !pending.owed_pong.is_empty()
-        {
-            let pong = std::mem::take(&mut pending.owed_pong);
-            pending.room(pong.len(), pool).extend_from_slice(&pong);
-            pending.bytes += pong.len();
-            pending.owed_pong = pong;
-            pending.owed_pong.clear();
+        if let Some(pending) = &mut self.pending {
+            pending.pay_pong(pool);
         }
     }
 
@@ -157,9 +151,9 @@ impl WriteQueue {
         pool: &mut BufferPool,
     ) -> io::Result<Flushed> {
         let Some(mut pending) = self.pending.take() else { return Ok(Flushed::All) };
-        let before = pending.bytes;
+        let before = pending.len();
         let result = pending.write_all(socket, pool);
-        let progress = pending.bytes < before;
+        let progress = pending.len() < before;
         self.put_back(pending, pool);
         match result {
             Ok(()) if self.is_empty() => Ok(Flushed::All),
@@ -197,7 +191,21 @@ impl WriteQueue {
 
 impl Pending {
     pub(super) fn is_empty(&self) -> bool {
-        self.bytes == 0 && self.owed_pong.is_empty()
+        self.len() == 0
+    }
+
+    fn len(&self) -> usize {
+        self.bytes + self.owed_pong.len()
+    }
+
+    fn pay_pong(&mut self, pool: &mut BufferPool) {
+        let mut pong = std::mem::take(&mut self.owed_pong);
+        if !pong.is_empty() {
+            self.room(pong.len(), pool).extend_from_slice(&pong);
+            self.bytes += pong.len();
+            pong.clear();
+        }
+        self.owed_pong = pong;
     }
 
     /// The segment to append a frame of `len` bytes to.
@@ -216,7 +224,13 @@ impl Pending {
 
     fn write_all(&mut self, socket: &mut impl Write, pool: &mut BufferPool) -> io::Result<()> {
         // Events are edges: to stop any sooner would be to wait for one that never comes.
-        while self.bytes > 0 {
+        loop {
+            if self.bytes == 0 {
+                self.pay_pong(pool);
+            }
+            if self.bytes == 0 {
+                return Ok(());
+            }
             match self.write_once(socket) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => self.advance(n, pool),
@@ -224,7 +238,6 @@ impl Pending {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
     }
 
     fn write_once(&self, socket: &mut impl Write) -> io::Result<usize> {
@@ -313,3 +326,6 @@ fn frame_len(frames: &[u8]) -> usize {
         Ok(None) | Err(_) => unreachable!("segments consist of whole frames"),
     }
 }
+
+#[cfg(test)]
+mod tests;
