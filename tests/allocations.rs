@@ -1,0 +1,236 @@
+//! What messages cost in allocations, once the loop is warm: nothing.
+//!
+//! Loop and client take turns on one thread, and the allocations of that thread are counted. The client
+//! makes none, and that the count is one is tested too.
+
+#![cfg(feature = "event-loop")]
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use allocation_counter::measure;
+use wsloop::protocol::{Header, Opcode, encode_frame};
+use wsloop::{EventLoop, Handler, Message, Peer};
+
+const MESSAGES: usize = 100_000;
+
+/// So many messages are sent before anything is counted: pools fill, tables grow, buffers find their size.
+const WARM_UP: usize = 1_000;
+
+const KEY: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
+
+struct Echo;
+
+impl Handler for Echo {
+    fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>) {
+        peer.send(message);
+    }
+}
+
+#[test]
+fn small_messages() {
+    check_echo(Opcode::Text, 20, 1);
+    check_echo(Opcode::Binary, 20, 1);
+}
+
+#[test]
+fn small_messages_that_arrive_together() {
+    check_echo(Opcode::Text, 20, 50);
+    check_echo(Opcode::Binary, 20, 50);
+}
+
+#[test]
+fn messages_of_a_page() {
+    check_echo(Opcode::Text, 4096, 1);
+    check_echo(Opcode::Binary, 4096, 1);
+}
+
+#[test]
+fn fragmented_messages_with_a_ping_between_the_fragments() {
+    let mut request = frame(Opcode::Text, false, &sample(1000));
+    request.extend(frame(Opcode::Ping, true, b"are you there?"));
+    request.extend(frame(Opcode::Continuation, false, &sample(2000)));
+    request.extend(frame(Opcode::Continuation, true, &sample(96)));
+
+    let mut reply = unmasked(Opcode::Pong, b"are you there?");
+    reply.extend(unmasked(Opcode::Text, &[sample(1000), sample(2000), sample(96)].concat()));
+
+    assert_eq!(count(&mut Echo, MESSAGES / 4, &[&request], &reply), 0, "in one piece");
+    // A page is the loop's to read at once, so this cuts each of the frames as well.
+    for cut in [1, 3, 1500, 1014, 1020, 1030, 3030] {
+        let (front, back) = request.split_at(cut);
+        let allocations = count(&mut Echo, WARM_UP, &[front, back], &reply);
+        assert_eq!(allocations, 0, "cut at {cut}");
+    }
+}
+
+#[test]
+fn messages_cut_in_the_middle() {
+    for opcode in [Opcode::Text, Opcode::Binary] {
+        let request = frame(opcode, true, &sample(4096));
+        let reply = unmasked(opcode, &sample(4096));
+        let (front, back) = request.split_at(2000);
+        assert_eq!(count(&mut Echo, MESSAGES / 4, &[front, back], &reply), 0, "{opcode:?}");
+        // Inside the header too.
+        for cut in 1..10 {
+            let (front, back) = request.split_at(cut);
+            let allocations = count(&mut Echo, WARM_UP, &[front, back], &reply);
+            assert_eq!(allocations, 0, "{opcode:?}, cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn a_handler_that_copies_is_counted() {
+    let mut copy_and_echo = |peer: &mut Peer<'_>, message: Message<'_>| {
+        let copy = message.as_bytes().to_vec();
+        peer.send(&copy);
+    };
+    let (request, reply) =
+        (frame(Opcode::Binary, true, &sample(20)), unmasked(Opcode::Binary, &sample(20)));
+    assert_eq!(count(&mut copy_and_echo, 1_000, &[&request], &reply), 1_000);
+}
+
+#[test]
+fn a_broadcast_is_encoded_once_however_many_peers_there_are() {
+    let mut broadcast = |peer: &mut Peer<'_>, message: Message<'_>| {
+        peer.peers().broadcast(message);
+    };
+    for (opcode, len) in [(Opcode::Text, 20), (Opcode::Binary, 4096), (Opcode::Binary, 60_000)] {
+        let (request, reply) = (frame(opcode, true, &sample(len)), unmasked(opcode, &sample(len)));
+        let mut allocations_with = |peers| {
+            let mut world = World::new(&mut broadcast, peers);
+            world.exchange(WARM_UP, &[&request], &reply);
+            measure(|| world.exchange(1_000, &[&request], &reply)).count_total
+        };
+        let few = allocations_with(2);
+        assert_eq!(allocations_with(50), few, "with 50 peers, and with 2");
+        // The frame, and the reference-counted memory that the peers share.
+        assert!(few <= 2 * 1_000, "{few} allocations for 1000 broadcasts of {len} bytes");
+    }
+}
+
+/// Checks that messages of `len` bytes, `together` of them in each segment, are echoed without an allocation.
+#[track_caller]
+fn check_echo(opcode: Opcode, len: usize, together: usize) {
+    let request = frame(opcode, true, &sample(len)).repeat(together);
+    let reply = unmasked(opcode, &sample(len)).repeat(together);
+    let allocations = count(&mut Echo, MESSAGES / together, &[&request], &reply);
+    assert_eq!(allocations, 0, "{opcode:?}, {len} bytes, {together} together");
+}
+
+/// Counts the allocations of `times` exchanges with one peer, after a warm-up.
+#[track_caller]
+fn count(handler: &mut impl Handler, times: usize, request: &[&[u8]], reply: &[u8]) -> u64 {
+    let mut world = World::new(handler, 1);
+    world.exchange(WARM_UP, request, reply);
+    measure(|| world.exchange(times, request, reply)).count_total
+}
+
+/// A loop, its handler and its peers' other ends.
+struct World<'h, H> {
+    event_loop: EventLoop,
+    handler: &'h mut H,
+    clients: Vec<TcpStream>,
+    buffer: Vec<u8>,
+}
+
+impl<'h, H: Handler> World<'h, H> {
+    fn new(handler: &'h mut H, clients: usize) -> Self {
+        let mut event_loop = EventLoop::new().unwrap();
+        let addr = event_loop.listen("127.0.0.1:0").unwrap();
+        let mut world = Self { event_loop, handler, clients: Vec::new(), buffer: vec![0; 1 << 16] };
+        for _ in 0..clients {
+            world.connect(addr);
+        }
+        world
+    }
+
+    fn connect(&mut self, addr: SocketAddr) {
+        let mut client = TcpStream::connect(addr).unwrap();
+        client.set_nodelay(true).unwrap();
+        client.set_nonblocking(true).unwrap();
+        client.write_all(REQUEST).unwrap();
+        self.clients.push(client);
+        self.receive(self.clients.len() - 1, RESPONSE);
+    }
+
+    /// Has the first client send `request`, a segment at a time, and all of them receive `reply`.
+    fn exchange(&mut self, times: usize, request: &[&[u8]], reply: &[u8]) {
+        for _ in 0..times {
+            for segment in request {
+                assert_eq!(self.clients[0].write(segment).unwrap(), segment.len());
+                self.turn();
+            }
+            for client in 0..self.clients.len() {
+                self.receive(client, reply);
+            }
+        }
+    }
+
+    /// Turns the loop until a client has received `expected`.
+    fn receive(&mut self, client: usize, expected: &[u8]) {
+        let mut received = 0;
+        // A turn ends with the loop's writes, so one or two suffice; a loop that is stuck has to be noticed.
+        for _ in 0..1_000 {
+            match self.clients[client].read(&mut self.buffer[received..]) {
+                Ok(0) => panic!("the loop closed the connection"),
+                Ok(n) => received += n,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.turn(),
+                Err(error) => panic!("{error}"),
+            }
+            if received >= expected.len() {
+                assert!(self.buffer[..received] == *expected, "the reply is what was expected");
+                return;
+            }
+        }
+        panic!("{received} of {} bytes after a thousand turns", expected.len());
+    }
+
+    fn turn(&mut self) {
+        self.event_loop.turn(self.handler, Some(Duration::from_millis(10))).unwrap();
+    }
+}
+
+/// A masked frame, as clients send it.
+fn frame(opcode: Opcode, fin: bool, payload: &[u8]) -> Vec<u8> {
+    let header = Header::new(opcode, payload.len() as u64);
+    let mut frame = Vec::new();
+    encode_frame(Header { fin, masking_key: Some(KEY), ..header }, payload, &mut frame);
+    frame
+}
+
+/// A frame as servers send it.
+fn unmasked(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    encode_frame(Header::new(opcode, payload.len() as u64), payload, &mut frame);
+    frame
+}
+
+/// Text with characters of one to four bytes, so that cuts come inside of characters too.
+fn sample(len: usize) -> Vec<u8> {
+    let mut text: String = "grün €5 𝄞 ".chars().cycle().take(len).collect();
+    while text.len() > len {
+        text.pop();
+    }
+    while text.len() < len {
+        text.push('.');
+    }
+    text.into_bytes()
+}
+
+/// The example of RFC 6455 §1.3.
+const REQUEST: &[u8] = b"GET /chat HTTP/1.1\r\n\
+    Host: server.example.com\r\n\
+    Upgrade: websocket\r\n\
+    Connection: Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    Sec-WebSocket-Version: 13\r\n\
+    \r\n";
+
+const RESPONSE: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n\
+    Upgrade: websocket\r\n\
+    Connection: Upgrade\r\n\
+    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+    \r\n";
