@@ -1,0 +1,108 @@
+//! Puts load on an echo server, checks every reply, and tells what it cost the server.
+//!
+//! ```sh
+//! cargo run --release --example load -- echo --server 127.0.0.1:9001 --connections 100 --size 20
+//! ```
+//!
+//! It speaks to any WebSocket server that echoes. With `--pid`, on Linux, it also tells how much memory
+//! and processor time that process took. `scripts/measure-*` start the server and this together.
+
+#![expect(clippy::disallowed_methods, reason = "this measures time")]
+
+mod client;
+mod echo;
+mod flood;
+mod idle;
+mod process;
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use lexopt::prelude::*;
+
+use self::process::Process;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("load: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    let Some(options) = Options::parse()? else { return Ok(()) };
+    match options.mode.as_str() {
+        "echo" => echo::run(&options),
+        "idle" => idle::run(&options),
+        "flood" => flood::run(&options),
+        mode => Err(format!("unknown mode '{mode}'\n{USAGE}").into()),
+    }
+}
+
+/// What the command line says.
+struct Options {
+    mode: String,
+    server: SocketAddr,
+    process: Option<Process>,
+    connections: usize,
+    in_flight: usize,
+    size: usize,
+    messages: usize,
+    limit: Option<usize>,
+}
+
+const USAGE: &str = "usage: load MODE --server ADDR [OPTION]...
+
+  load echo    keeps connections busy: each has a number of messages in flight until all are echoed
+  load idle    opens connections, has each echo one message, and closes them
+  load flood   sends messages and reads none, until the server takes no more, beside one that does read
+
+  --server ADDR       where the server listens, such as 127.0.0.1:9001
+  --pid PID           the server's process, to tell what it used; idle and flood need it
+  --connections N     [100]
+  --in-flight N       messages that each connection waits for at a time, of echo [1]
+  --size BYTES        of each message; 20, but 16384 for flood
+  --messages N        in all: of echo, and at most of flood [100000, 65536]
+  --limit BYTES       fail if the server takes more: for each connection of idle, in all of flood";
+
+impl Options {
+    fn parse() -> Result<Option<Self>, Box<dyn Error>> {
+        let mut parser = lexopt::Parser::from_env();
+        let (mut mode, mut server, mut process, mut limit) = (None, None, None, None);
+        let (mut connections, mut in_flight, mut size, mut messages) = (100, 1, None, None);
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Value(value) if mode.is_none() => mode = Some(value.string()?),
+                Long("server") => server = Some(parser.value()?.parse()?),
+                Long("pid") => process = Some(Process::new(parser.value()?.parse()?)),
+                Long("connections") => connections = parser.value()?.parse()?,
+                Long("in-flight") => in_flight = parser.value()?.parse()?,
+                Long("size") => size = Some(parser.value()?.parse()?),
+                Long("messages") => messages = Some(parser.value()?.parse()?),
+                Long("limit") => limit = Some(parser.value()?.parse()?),
+                Short('h') | Long("help") => {
+                    println!("{USAGE}");
+                    return Ok(None);
+                }
+                _ => return Err(argument.unexpected().into()),
+            }
+        }
+        let mode = mode.ok_or_else(|| format!("no mode\n{USAGE}"))?;
+        let server = server.ok_or("no --server")?;
+        if connections == 0 || in_flight == 0 {
+            return Err("--connections and --in-flight are at least 1".into());
+        }
+        let flood = mode == "flood";
+        let size = size.unwrap_or(if flood { 16 << 10 } else { 20 });
+        let messages = messages.unwrap_or(if flood { 64 << 10 } else { 100_000 });
+        Ok(Some(Self { mode, server, process, connections, in_flight, size, messages, limit }))
+    }
+
+    fn process(&self) -> Result<Process, Box<dyn Error>> {
+        self.process.ok_or_else(|| "this mode needs --pid".into())
+    }
+}
