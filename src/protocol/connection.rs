@@ -118,7 +118,10 @@ impl Connection {
             match decoder.advance(input) {
                 Ok(Some(ready)) if ready.is_data() && !sender.is_open() => {}
                 Ok(Some(ready)) => break ready,
-                Ok(None) => return Ok(None),
+                Ok(None) => {
+                    keep_little(decoder);
+                    return Ok(None);
+                }
                 Err(violation) => {
                     sender.fail(violation.code());
                     return Err(violation);
@@ -211,6 +214,18 @@ impl Connection {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.sender.is_closed()
+    }
+}
+
+/// The most that stays allocated, in bytes, between messages that do not arrive in one piece.
+const KEPT_CAPACITY: usize = 64 * 1024;
+
+/// Frees what a long message was assembled in, lest a connection holds it while it is idle.
+fn keep_little(decoder: &mut Decoder) {
+    if let Some(buffer) = decoder.reclaim_buffer()
+        && buffer.capacity() <= KEPT_CAPACITY
+    {
+        decoder.lend_buffer(buffer);
     }
 }
 

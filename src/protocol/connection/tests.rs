@@ -1,6 +1,7 @@
 use super::*;
-use crate::protocol::wire::{
-    Received, binary, close, deliveries, fail, masked, ping, pong, text, wire,
+use crate::protocol::{
+    Header, Opcode, encode_frame,
+    wire::{Received, binary, close, deliveries, fail, masked, ping, pong, text, wire},
 };
 
 /// The key of RFC 6455 §5.7.
@@ -266,4 +267,19 @@ fn a_message_is_echoed_from_where_it_is() {
 fn connections_can_move_between_threads() {
     fn check<T: Send>() {}
     check::<Connection>();
+}
+
+#[test]
+fn a_long_message_does_not_stay_allocated() {
+    let mut client = Connection::client(|| KEY);
+    for (len, kept) in [(1 << 20, false), (1 << 10, true)] {
+        let mut frame = Vec::new();
+        encode_frame(Header::new(Opcode::Binary, 0), &vec![0; len], &mut frame);
+        let (start, end) = frame.split_at_mut(len);
+        assert_eq!(client.receive(&mut &mut *start), Ok(None));
+        let mut input = end;
+        assert!(matches!(client.receive(&mut input), Ok(Some(Event::Message(_)))));
+        assert_eq!(client.receive(&mut input), Ok(None));
+        assert_eq!(client.decoder.reclaim_buffer().is_some(), kept);
+    }
 }
