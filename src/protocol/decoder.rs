@@ -87,7 +87,7 @@ enum State {
     Ended,
 }
 
-/// The first bytes of a header whose rest has not arrived.
+/// A header whose rest has not arrived, or none of its payload.
 #[derive(Clone, Copy, Debug, Default)]
 struct CutHeader {
     bytes: [u8; Header::MAX_LEN],
@@ -305,7 +305,11 @@ impl Decoder {
     ) -> Result<Option<Frame>, Violation> {
         let earlier = usize::from(cut.len);
         let header = if earlier == 0 { &**input } else { cut.extend(input) };
-        if let Some((header_len, frame)) = self.read_header(header)? {
+        // A header that comes alone is kept as a cut one is, and read again: the payload may yet
+        // come whole, to be lent.
+        if let Some((header_len, frame)) = self.read_header(header)?
+            && (frame.remaining == 0 || input.len() > header_len - earlier)
+        {
             take(input, header_len - earlier);
             return Ok(Some(frame));
         }

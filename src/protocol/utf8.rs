@@ -222,8 +222,8 @@ pub(super) mod tests {
         }
         // Byte by byte, it fails at the first byte that is impossible.
         let impossible = (1..=text.len()).find(|&len| !naive(&text[..len]).0);
-        let failed_at = run(text.chunks(1)).err();
-        assert_eq!(failed_at, impossible.or(expected.is_none().then_some(text.len())));
+        let unfinished = expected.is_none().then_some(text.len());
+        assert_eq!(run(text.chunks(1)).err(), impossible.or(unfinished));
     }
 
     /// Every boundary of the table, its neighbours, in all strings of up to four bytes.
