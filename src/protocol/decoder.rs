@@ -87,7 +87,7 @@ enum State {
     Ended,
 }
 
-/// The first bytes of a header whose rest has not arrived.
+/// A header whose rest has not arrived, or none of its payload.
 #[derive(Clone, Copy, Debug, Default)]
 struct CutHeader {
     bytes: [u8; Header::MAX_LEN],
@@ -107,7 +107,7 @@ struct Frame {
 
 /// What a frame carries: its opcode, where a continuation is what it continues.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Content {
+pub(super) enum Content {
     Text,
     Binary,
     Close,
@@ -127,7 +127,7 @@ struct InProgress {
 
 /// An event that is complete, and where its data is.
 #[derive(Debug)]
-enum Ready<'i> {
+pub(super) enum Ready<'i> {
     /// In the input.
     Lent(Event<'i>),
     /// A message, in the buffer.
@@ -197,13 +197,9 @@ impl Decoder {
         &'e mut self,
         input: &mut &'i mut [u8],
     ) -> Result<Option<Event<'e>>, Violation> {
-        match self.advance(input) {
-            Ok(None) => Ok(None),
-            Ok(Some(ready)) => self.event(ready).map(Some),
-            Err(violation) => {
-                self.end();
-                Err(violation)
-            }
+        match self.advance(input)? {
+            Some(ready) => self.event(ready).map(Some),
+            None => Ok(None),
         }
     }
 
@@ -236,7 +232,18 @@ impl Decoder {
     }
 
     /// Does all that [`next`](Self::next) does, short of lending the data.
-    fn advance<'i>(&mut self, input: &mut &'i mut [u8]) -> Result<Option<Ready<'i>>, Violation> {
+    pub(super) fn advance<'i>(
+        &mut self,
+        input: &mut &'i mut [u8],
+    ) -> Result<Option<Ready<'i>>, Violation> {
+        let ready = self.receive(input);
+        if ready.is_err() {
+            self.end();
+        }
+        ready
+    }
+
+    fn receive<'i>(&mut self, input: &mut &'i mut [u8]) -> Result<Option<Ready<'i>>, Violation> {
         loop {
             let ready = match self.state {
                 State::Header(cut) => match self.receive_header(cut, input)? {
@@ -259,7 +266,10 @@ impl Decoder {
     }
 
     /// Lends the data of an event from where it is.
-    fn event<'e, 'i: 'e>(&'e mut self, ready: Ready<'i>) -> Result<Event<'e>, Violation> {
+    pub(super) fn event<'e, 'i: 'e>(
+        &'e mut self,
+        ready: Ready<'i>,
+    ) -> Result<Event<'e>, Violation> {
         Ok(match ready {
             Ready::Lent(event) => event,
             Ready::Assembled => Event::Message(self.buffer.message()),
@@ -295,7 +305,11 @@ impl Decoder {
     ) -> Result<Option<Frame>, Violation> {
         let earlier = usize::from(cut.len);
         let header = if earlier == 0 { &**input } else { cut.extend(input) };
-        if let Some((header_len, frame)) = self.read_header(header)? {
+        // A header that comes alone is kept as a cut one is, and read again: the payload may yet
+        // come whole, to be lent.
+        if let Some((header_len, frame)) = self.read_header(header)?
+            && (frame.remaining == 0 || input.len() > header_len - earlier)
+        {
             take(input, header_len - earlier);
             return Ok(Some(frame));
         }
@@ -502,6 +516,20 @@ impl Frame {
     }
 }
 
+impl Ready<'_> {
+    /// Returns whether the event is a message or a piece of one.
+    pub(super) const fn is_data(&self) -> bool {
+        match self {
+            Self::Lent(Event::Message(_) | Event::Piece(_))
+            | Self::Assembled
+            | Self::Character { .. } => true,
+            Self::Lent(Event::Ping(_) | Event::Pong(_) | Event::Close(_)) | Self::Control(_) => {
+                false
+            }
+        }
+    }
+}
+
 impl Content {
     const fn is_control(self) -> bool {
         matches!(self, Self::Close | Self::Ping | Self::Pong)
@@ -528,3 +556,6 @@ fn take<'i>(input: &mut &'i mut [u8], most: usize) -> &'i mut [u8] {
     *input = rest;
     front
 }
+
+#[cfg(test)]
+mod tests;
