@@ -228,3 +228,6 @@ impl HeadBuffer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
