@@ -97,13 +97,17 @@ fn output_is_appended() {
     assert!(output.starts_with(b"beforeHTTP/1.1 200 OK\r\n"));
 }
 
-/// Parses an emitted head with another's eyes: its status, its fields, and what follows.
-fn reparse(output: &[u8]) -> (u16, Vec<(String, Vec<u8>)>, &[u8]) {
+/// What was emitted: its status, its fields, and what follows.
+#[derive(Debug, PartialEq)]
+struct Emitted<'o>(u16, Vec<(String, Vec<u8>)>, &'o [u8]);
+
+/// Reads an emitted head with another's eyes.
+fn reparse(output: &[u8]) -> Emitted<'_> {
     let mut fields = [httparse::EMPTY_HEADER; 32];
     let mut response = httparse::Response::new(&mut fields);
     let length = response.parse(output).unwrap().unwrap();
     let fields = response.headers.iter().map(|field| (field.name.to_owned(), field.value.to_vec()));
-    (response.code.unwrap(), fields.collect(), &output[length..])
+    Emitted(response.code.unwrap(), fields.collect(), &output[length..])
 }
 
 /// Names and values, most of them valid or nearly so.
@@ -132,7 +136,7 @@ proptest! {
         }
         let mut output = Vec::new();
         response.encode(Method::Get, UNIX_EPOCH, &mut output);
-        let (status, fields, rest) = reparse(&output);
+        let Emitted(status, fields, rest) = reparse(&output);
         prop_assert_eq!((status, rest), (403, body.as_bytes()));
         let (own, custom) = fields.split_at(fields.len() - intended.len());
         prop_assert_eq!(custom, &intended[..]);
@@ -160,6 +164,6 @@ proptest! {
         }
         let mut output = Vec::new();
         offer.accept(&acceptance, &mut output).unwrap();
-        prop_assert_eq!(reparse(&output), (101, intended, &b""[..]));
+        prop_assert_eq!(reparse(&output), Emitted(101, intended, b""));
     }
 }
