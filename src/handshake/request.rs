@@ -95,7 +95,7 @@ impl<'h> Request<'h> {
     }
 
     /// The `Origin`, which browsers send and scripts cannot forge. Anything else can.
-    pub fn origin(&self) -> Option<&str> {
+    pub fn origin(&self) -> Option<&'h str> {
         self.field("Origin")
     }
 
