@@ -97,6 +97,18 @@ impl HeadBuffer {
     ///
     /// Fails if a part could not have come from one head: a method that is not a token, a target
     /// with spaces, a name that is not a token, a value with control characters.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wsloop::handshake::{HeadBuffer, Refusal};
+    ///
+    /// let head = HeadBuffer::from_parts("GET", "/chat", [("Host", &b"a"[..])]).unwrap();
+    /// assert_eq!(head.head(), b"GET /chat HTTP/1.1\r\nHost: a\r\n\r\n");
+    ///
+    /// let smuggled = HeadBuffer::from_parts("GET", "/", [("Host", &b"a\r\nOrigin: b"[..])]);
+    /// assert_eq!(smuggled.unwrap_err(), Refusal::Field);
+    /// ```
     pub fn from_parts<'p>(
         method: &str,
         target: &str,
