@@ -242,6 +242,22 @@ fn a_flood_of_pings_is_answered_within_bounds() {
     assert_eq!(server.output(), b"");
 }
 
+/// §5.5.2: a Pong is owed "unless it already received a Close frame".
+#[test]
+fn no_pong_is_owed_after_a_close_or_a_violation() {
+    for end in ["88 00", "83 00"] {
+        let mut server = Connection::server();
+        server.send(&vec![0; 64 * 1024]).unwrap();
+        let mut input = masked(&[wire("89 00"), wire(end)].concat());
+        let mut input = &mut input[..];
+        while let Ok(Some(_)) = server.receive(&mut input) {}
+        server.consume_output(10 + 64 * 1024);
+        assert_eq!(server.output()[0], 0x88);
+        server.consume_output(server.output().len());
+        assert_eq!(server.output(), b"");
+    }
+}
+
 #[test]
 fn limits_and_pieces_are_those_of_the_decoder() {
     let mut server = Connection::server().max_message_size(2).in_pieces();
