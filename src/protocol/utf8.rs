@@ -73,10 +73,10 @@ impl Validator {
 
     /// Returns how many bytes complete the character begun: from 1 to 3, or 0 if none is.
     #[must_use]
-    pub const fn missing(&self) -> usize {
+    pub fn missing(&self) -> usize {
         match self.begun_len {
             0 => 0,
-            len => char_len(self.begun[0]) - len as usize,
+            len => char_len(self.begun[0]) - usize::from(len),
         }
     }
 

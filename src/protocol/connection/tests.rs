@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::protocol::{
     Header, Opcode, encode_frame,
@@ -240,6 +242,22 @@ fn a_flood_of_pings_is_answered_within_bounds() {
     assert_eq!(server.output(), b"");
 }
 
+/// §5.5.2: a Pong is owed "unless it already received a Close frame".
+#[test]
+fn no_pong_is_owed_after_a_close_or_a_violation() {
+    for end in ["88 00", "83 00"] {
+        let mut server = Connection::server();
+        server.send(&vec![0; 64 * 1024]).unwrap();
+        let mut input = masked(&[wire("89 00"), wire(end)].concat());
+        let mut input = &mut input[..];
+        while let Ok(Some(_)) = server.receive(&mut input) {}
+        server.consume_output(10 + 64 * 1024);
+        assert_eq!(server.output()[0], 0x88);
+        server.consume_output(server.output().len());
+        assert_eq!(server.output(), b"");
+    }
+}
+
 #[test]
 fn limits_and_pieces_are_those_of_the_decoder() {
     let mut server = Connection::server().max_message_size(2).in_pieces();
@@ -281,5 +299,100 @@ fn a_long_message_does_not_stay_allocated() {
         assert!(matches!(client.receive(&mut input), Ok(Some(Event::Message(_)))));
         assert_eq!(client.receive(&mut input), Ok(None));
         assert_eq!(client.decoder.reclaim_buffer().is_some(), kept);
+    }
+}
+
+/// What an application or the remote endpoint may do, in any order.
+#[derive(Clone, Debug)]
+enum Step {
+    Send(String),
+    SendPiece(bool, bool, bool),
+    Ping(usize),
+    Close(String),
+    Receive(Vec<u8>),
+    Write(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let frame = prop::sample::select(vec![
+        "81 02 'hi'",
+        "01 01 'x'",
+        "80 01 'y'",
+        "89 01 'p'",
+        "8A 00",
+        "88 02 03E8",
+        "88 00",
+        "83 00",
+    ]);
+    prop_oneof![
+        4 => "[a-z€]{0,60}".prop_map(Step::Send),
+        4 => any::<(bool, bool, bool)>()
+            .prop_map(|(text, first, last)| Step::SendPiece(text, first, last)),
+        2 => (0..128_usize).prop_map(Step::Ping),
+        1 => "[a-z€]{0,60}".prop_map(Step::Close),
+        4 => frame.prop_map(|frame| Step::Receive(wire(frame))),
+        4 => (0..100_usize).prop_map(Step::Write),
+    ]
+}
+
+/// Does the step, and returns what it wrote to the transport. That it may fail is expected.
+fn take_step(connection: &mut Connection, is_server: bool, step: &Step) -> Vec<u8> {
+    match step {
+        Step::Send(text) => _ = connection.send(text),
+        Step::SendPiece(true, first, last) => {
+            let message = Message::Text("text");
+            _ = connection.send_piece(Piece { message, first: *first, last: *last });
+        }
+        Step::SendPiece(false, first, last) => {
+            let message = Message::Binary(b"\xFF");
+            _ = connection.send_piece(Piece { message, first: *first, last: *last });
+        }
+        Step::Ping(len) => _ = connection.ping(&vec![7; *len]),
+        Step::Close(reason) => _ = connection.close(CloseCode::NORMAL, reason),
+        Step::Receive(frame) => {
+            let mut bytes = if is_server { masked(frame) } else { frame.clone() };
+            let mut input = &mut bytes[..];
+            while let Ok(Some(_)) = connection.receive(&mut input) {}
+        }
+        Step::Write(len) => {
+            let len = *len.min(&connection.output().len());
+            let written = connection.output()[..len].to_vec();
+            connection.consume_output(len);
+            return written;
+        }
+    }
+    Vec::new()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    /// §5.5.1 and §6.1: frames, then at most one Close, then nothing but Pongs.
+    #[test]
+    fn output_is_well_formed_whatever_is_called(
+        steps in prop::collection::vec(step(), 0..40),
+        is_server: bool,
+    ) {
+        let mut connection = if is_server { Connection::server() } else { Connection::client(|| KEY) };
+        let mut written = Vec::new();
+        for step in &steps {
+            written.extend(take_step(&mut connection, is_server, step));
+        }
+        written.extend_from_slice(connection.output());
+
+        let mut rest = &written[..];
+        let mut closed = false;
+        while let Some(header) = Header::parse(&mut rest).unwrap() {
+            prop_assert_eq!(header.masking_key.is_some(), !is_server);
+            prop_assert!(!closed || header.opcode == Opcode::Pong);
+            closed |= header.opcode == Opcode::Close;
+            rest = &rest[usize::try_from(header.payload_len).unwrap()..];
+        }
+        prop_assert!(rest.is_empty());
+        prop_assert_eq!(closed, !connection.is_open());
+
+        let remote = if is_server { Role::Client } else { Role::Server };
+        let (mut decoder, mut input) = (Decoder::new(remote), &mut written[..]);
+        while decoder.next(&mut input).unwrap().is_some() {}
     }
 }
