@@ -49,10 +49,10 @@ use self::acceptor::Acceptor;
 use self::close::CloseCause as Cause;
 use self::deadlines::Deadlines;
 use self::entry::{Expired, Stage};
-use self::intake::{Intake, NO_CLOSE, finish, lost, respond};
+use self::intake::{Intake, NO_CLOSE, finish, lost};
 use self::transport::Transport;
 use self::write_queue::Flushed;
-use crate::handshake::{HeadBuffer, Method, Refusal};
+use crate::handshake::{HeadBuffer, Refusal};
 use crate::protocol::{CloseBody, CloseCode};
 
 /// A single-threaded WebSocket server: listeners, peers, and the buffers they share.
@@ -394,9 +394,9 @@ impl EventLoop {
                 peers.drop_connection(id, Cause::IdleTimeout)
             }
             Expired::Handshake if self.intake.awaits_head(id) => {
-                respond(peers, id, &Refusal::Timeout.response(), Method::Get);
+                self.intake.refuse(peers, id, Refusal::Timeout);
             }
-            Expired::Handshake => respond(peers, id, &Refusal::Overloaded.response(), Method::Get),
+            Expired::Handshake => self.intake.refuse(peers, id, Refusal::Overloaded),
             Expired::Silence => peers.keep_alive(id),
             Expired::Idle => {
                 let body = CloseBody { code: CloseCode::GOING_AWAY, reason: "idle timeout" };

@@ -2,7 +2,8 @@
 //!
 //! # A server
 //!
-//! ```no_run
+#![cfg_attr(feature = "event-loop", doc = "```no_run")]
+#![cfg_attr(not(feature = "event-loop"), doc = "```ignore")]
 //! use wsloop::{EventLoop, Handler, Message, Peer};
 //!
 //! struct Echo;
@@ -20,13 +21,13 @@
 //! }
 //! ```
 //!
-//! A [`Handler`] is told of everything that happens to all peers, on one thread, and needs no locks. What it sends is
-//! queued, and written once per peer and turn of the loop. [`Config`] holds the limits, [`Remote`] is the handle for other threads,
-//! and [`Peers`] is everyone else who is connected.
+//! A `Handler` is told of everything that happens to all peers, on one thread, and needs no locks. What it sends is
+//! queued, and written once per peer and turn of the loop. `Config` holds the limits, `Remote` is the handle for other threads,
+//! and `Peers` is everyone else who is connected.
 //!
 //! # The layers
 //!
-//! * [`event_loop`]: sockets and time. The paved path; everything most servers need of it is also at the root of the crate.
+//! * `event_loop`: sockets and time. The paved path; everything most servers need of it is also at the root of the crate.
 //! * [`handshake`]: the opening handshake (RFC 6455 §4) and the HTTP around it, as values.
 //! * [`protocol`]: frames and messages (RFC 6455 §5 to §7), as values: bytes in, events out, bytes out.
 //!
@@ -34,7 +35,7 @@
 //!
 //! # Features
 //!
-//! * `event-loop` (default): the [`event_loop`] module, with mio. Without it, the crate is the two lower layers alone.
+//! * `event-loop` (default): the `event_loop` module, with mio. Without it, the crate is the two lower layers alone.
 
 #[cfg(feature = "event-loop")]
 pub mod event_loop;

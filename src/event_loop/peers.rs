@@ -299,6 +299,7 @@ impl Peers {
         };
         let header = Header::new(Opcode::Pong, payload.len() as u64);
         if entry.queue.len() <= config.limits.high_water_mark {
+            entry.queue.pay_pong(buffers);
             entry.queue.push_frame(header, payload, buffers);
         } else {
             entry.queue.owe_pong(header, payload, buffers);
@@ -319,12 +320,8 @@ impl Peers {
     pub(super) fn push_close(&mut self, id: PeerId, body: Option<CloseBody<'_>>) {
         let Self { entries, buffers, to_do, now, .. } = self;
         let entry = &mut entries[id.index()];
-        let mut payload = Vec::new();
-        if let Some(body) = body {
-            body.encode(&mut payload);
-        }
         entry.queue.pay_pong(buffers);
-        entry.queue.push_frame(Header::new(Opcode::Close, payload.len() as u64), &payload, buffers);
+        entry.queue.push_close(body, buffers);
         entry.clocks.waiting = *now;
         // Their Close may be behind whatever was not read for congestion.
         if std::mem::take(&mut entry.flags.congested) {
