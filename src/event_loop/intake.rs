@@ -109,7 +109,9 @@ impl Intake {
             return;
         };
         let receiver = &mut self.receivers[id.index()];
-        let undecided = matches!(receiver.stage, Receiving::Decision(_));
+        // Once refused for want of a decision, it is read from like any other that is refused.
+        let undecided =
+            entry.stage == Stage::Opening && matches!(receiver.stage, Receiving::Decision(_));
         if entry.flags.congested || entry.flags.dropped || entry.flags.ended || undecided {
             return;
         }
