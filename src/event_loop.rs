@@ -52,7 +52,7 @@ use self::entry::{Expired, Stage};
 use self::intake::{Intake, NO_CLOSE, finish, lost, respond};
 use self::transport::Transport;
 use self::write_queue::Flushed;
-use crate::handshake::{HeadBuffer, Method, Refusal};
+use crate::handshake::{HeadBuffer, Refusal};
 use crate::protocol::{CloseBody, CloseCode};
 
 /// A single-threaded WebSocket server: listeners, peers, and the buffers they share.
@@ -388,15 +388,16 @@ impl EventLoop {
     }
 
     fn act_on(&mut self, expired: Expired, id: PeerId) {
+        let method = self.intake.method(id);
         let peers = &mut self.peers;
         match expired {
             Expired::Handshake if self.intake.is_silent(id) => {
                 peers.drop_connection(id, Cause::IdleTimeout)
             }
             Expired::Handshake if self.intake.awaits_head(id) => {
-                respond(peers, id, &Refusal::Timeout.response(), Method::Get);
+                respond(peers, id, &Refusal::Timeout.response(), method);
             }
-            Expired::Handshake => respond(peers, id, &Refusal::Overloaded.response(), Method::Get),
+            Expired::Handshake => respond(peers, id, &Refusal::Overloaded.response(), method),
             Expired::Silence => peers.keep_alive(id),
             Expired::Idle => {
                 let body = CloseBody { code: CloseCode::GOING_AWAY, reason: "idle timeout" };

@@ -95,6 +95,15 @@ impl Intake {
         matches!(&self.receivers[id.index()].stage, Receiving::Head(head) if head.is_empty())
     }
 
+    /// The method whose rules a response to the connection follows that is not its handler's.
+    pub(super) fn method(&self, id: PeerId) -> Method {
+        match &self.receivers[id.index()].stage {
+            Receiving::Head(head) => head.method(),
+            Receiving::Decision(undecided) => undecided.method,
+            Receiving::Frames(_) | Receiving::Nothing(_) => Method::Get,
+        }
+    }
+
     /// Handles `bytes` before anything that is read from the connection.
     pub(super) fn hold(&mut self, id: PeerId, bytes: Vec<u8>) {
         self.receivers[id.index()].held = bytes;
@@ -177,7 +186,7 @@ impl Receiver {
                     match complete {
                         Ok(true) => self.request(peers, handler, id, inbox),
                         Ok(false) => {}
-                        Err(refusal) => respond(peers, id, &refusal.response(), Method::Get),
+                        Err(refusal) => respond(peers, id, &refusal.response(), head.method()),
                     }
                 }
                 Receiving::Decision(_) => {
@@ -208,7 +217,7 @@ impl Receiver {
             .and_then(|request| Ok((peers.config.policy.judge(&request)?, request)));
         let (offer, request) = match judged {
             Ok(judged) => judged,
-            Err(refusal) => return respond(peers, id, &refusal.response(), Method::Get),
+            Err(refusal) => return respond(peers, id, &refusal.response(), head.method()),
         };
         let remote_addr = peers.remote_addr(id);
         let incoming =

@@ -385,6 +385,24 @@ fn half_a_request_is_answered_when_its_time_is_up() {
 }
 
 #[test]
+fn the_answer_to_head_has_no_body_when_its_time_is_up_either() {
+    let ((mut script, _told), _decisions) = deferring();
+    let config = Config::new().handshake_timeout(Duration::from_millis(10));
+    for (status, request) in [
+        (408, "HEAD / HTTP/1.1\r\n"),
+        (503, "HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ] {
+        let (mut event_loop, addr) = listening(config.clone());
+        let mut client = Client::connect(addr);
+        client.write(request);
+        turn_until(&mut event_loop, &mut script, |_, _| client.has_input());
+        let response = String::from_utf8(client.read_to_end()).unwrap();
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{response}");
+        assert!(response.ends_with("\r\n\r\n"), "{response}");
+    }
+}
+
+#[test]
 fn head_limits_hold() {
     let mut limits = HeadLimits::default();
     limits.max_head_size = REQUEST.len();
