@@ -30,7 +30,11 @@ fn messages_in_one_segment_are_answered_in_order() {
 
 #[test]
 fn a_ping_inside_a_message_is_answered_first() {
-    check("01 03 'Hel'  89 02 'hi'  80 02 'lo'", &["ping hi", "text Hello"], "8A 02 'hi'  81 05 'Hello'");
+    check(
+        "01 03 'Hel'  89 02 'hi'  80 02 'lo'",
+        &["ping hi", "text Hello"],
+        "8A 02 'hi'  81 05 'Hello'",
+    );
     check("89 00", &["ping"], "8A 00");
 }
 

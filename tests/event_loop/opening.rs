@@ -5,9 +5,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use wsloop::handshake::{HeadLimits, Method, Refusal};
-use wsloop::{
-    Acceptance, Config, Deferred, EventLoop, OriginPolicy, PeerId, Response, SendStatus,
-};
+use wsloop::{Acceptance, Config, Deferred, EventLoop, OriginPolicy, PeerId, Response, SendStatus};
 
 use super::common::{
     Client, HANG, NEVER, REQUEST, Script, Server, Told, frame, masked, turn_until, wire,
@@ -153,7 +151,10 @@ fn the_answer_to_head_has_no_body() {
         client.write(request);
         let response = String::from_utf8(client.read_to_end()).unwrap();
         assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{response}");
-        assert!(!response.contains("Content-Length: 0"), "the length is that of the body: {response}");
+        assert!(
+            !response.contains("Content-Length: 0"),
+            "the length is that of the body: {response}"
+        );
         assert!(response.ends_with("\r\n\r\n"), "{response}");
     }
     server.stop();
@@ -167,10 +168,9 @@ fn a_subprotocol_is_agreed_on() {
     let server = Server::start(Config::new().subprotocols(["v2", "v1"]), (script, told));
     for (offered, agreed) in [("v1, v2", "v2"), ("v0, v1", "v1"), ("v0", "none")] {
         let mut client = Client::connect(server.addr);
-        client.write(REQUEST.replace(
-            "\r\n\r\n",
-            &format!("\r\nSec-WebSocket-Protocol: {offered}\r\n\r\n"),
-        ));
+        client.write(
+            REQUEST.replace("\r\n\r\n", &format!("\r\nSec-WebSocket-Protocol: {offered}\r\n\r\n")),
+        );
         server.told.expect("open");
         server.told.expect(agreed);
         // No Close is sent, so that the whole response can be read to the end of the stream.
@@ -389,10 +389,9 @@ fn half_a_request_is_answered_when_its_time_is_up() {
 fn the_answer_to_head_has_no_body_when_its_time_is_up_either() {
     let ((mut script, _told), _decisions) = deferring();
     let config = Config::new().handshake_timeout(Duration::from_millis(10));
-    for (status, request) in [
-        (408, "HEAD / HTTP/1.1\r\n"),
-        (503, "HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-    ] {
+    for (status, request) in
+        [(408, "HEAD / HTTP/1.1\r\n"), (503, "HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n")]
+    {
         let (mut event_loop, addr) = listening(config.clone());
         let mut client = Client::connect(addr);
         client.write(request);
@@ -536,7 +535,11 @@ fn listening(config: Config) -> (EventLoop, std::net::SocketAddr) {
 }
 
 /// Has the loop adopt a connection whose request this reads no further than its head.
-fn adopt(listener: &TcpListener, event_loop: &mut EventLoop, read_already: &[u8]) -> (PeerId, Client) {
+fn adopt(
+    listener: &TcpListener,
+    event_loop: &mut EventLoop,
+    read_already: &[u8],
+) -> (PeerId, Client) {
     let client = Client::connect(listener.local_addr().unwrap());
     let (socket, _) = listener.accept().unwrap();
     let fields = REQUEST.lines().skip(1).filter_map(|line| line.split_once(": "));
