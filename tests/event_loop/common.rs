@@ -39,7 +39,8 @@ pub(crate) fn in_own_process(test: &str, limits: &str) -> bool {
         .env(MARK, "1")
         .output()
         .unwrap();
-    let [stdout, stderr] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    let [stdout, stderr] =
+        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     assert!(output.status.success(), "in its own process:\n{stdout}\n{stderr}");
     assert!(stdout.contains("1 passed"), "there is no test {test}:\n{stdout}");
     false

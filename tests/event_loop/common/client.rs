@@ -103,6 +103,11 @@ impl Client {
         !peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Another handle to the same connection, for another thread.
+    pub(crate) fn another(&self) -> Self {
+        Self { socket: self.socket.try_clone().unwrap() }
+    }
+
     /// The socket, to be handed to the other side of a test.
     pub(crate) fn into_socket(self) -> TcpStream {
         self.socket
@@ -179,8 +184,9 @@ impl<S: Socket> Client<S> {
         let received = self.read(expected.len());
         if received != expected {
             let same = received.iter().zip(expected).take_while(|(a, b)| a == b).count();
-            let [received, expected] = [&received[..], expected]
-                .map(|bytes| bytes[same..].escape_ascii().take(200).map(char::from).collect::<String>());
+            let [received, expected] = [&received[..], expected].map(|bytes| {
+                bytes[same..].escape_ascii().take(200).map(char::from).collect::<String>()
+            });
             panic!("after {same} bytes: received {received}, expected {expected}");
         }
     }
@@ -222,7 +228,10 @@ impl<S: Socket> Client<S> {
     #[track_caller]
     pub(crate) fn expect_response(&mut self, status: u16) -> String {
         let response = String::from_utf8(self.read_to_end()).unwrap();
-        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "expected {status}: {response}");
+        assert!(
+            response.starts_with(&format!("HTTP/1.1 {status} ")),
+            "expected {status}: {response}"
+        );
         let (head, body) = response.split_once("\r\n\r\n").expect("a whole head");
         assert!(head.contains("close"), "says that it closes: {response}");
         assert!(head.contains(&format!("Content-Length: {}", body.len())), "whole: {response}");

@@ -118,6 +118,12 @@ impl Told {
         self.0.recv_timeout(HANG).expect("something more is told")
     }
 
+    /// Waits until this is told, and returns what was told before.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, last: &str) -> Vec<String> {
+        std::iter::from_fn(|| Some(self.next()).filter(|told| told != last)).collect()
+    }
+
     /// What has been told up to now and not been looked at.
     pub(crate) fn so_far(&self) -> Vec<String> {
         self.0.try_iter().collect()

@@ -31,7 +31,11 @@ impl Server {
     }
 
     /// Runs a loop that has been prepared.
-    pub(crate) fn run(mut event_loop: EventLoop, addr: SocketAddr, (mut script, told): (Script, Told)) -> Self {
+    pub(crate) fn run(
+        mut event_loop: EventLoop,
+        addr: SocketAddr,
+        (mut script, told): (Script, Told),
+    ) -> Self {
         let remote = event_loop.remote();
         let thread = std::thread::spawn(move || {
             event_loop.run(&mut script).unwrap();
@@ -63,6 +67,14 @@ impl Server {
         self.remote.shutdown(Duration::ZERO);
         self.join();
         assert_eq!(self.told.so_far(), [""; 0], "told, but not expected");
+    }
+
+    /// Ends the loop, as the last peer is told by this.
+    #[track_caller]
+    pub(crate) fn stop_at(mut self, expected: &str) {
+        self.remote.shutdown(Duration::ZERO);
+        self.join();
+        assert_eq!(self.told.so_far(), [expected]);
     }
 }
 

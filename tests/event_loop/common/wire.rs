@@ -90,7 +90,10 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 fn transcripts_are_read_as_they_look() {
     assert_eq!(wire("81 05 'Hello'  8900"), b"\x81\x05Hello\x89\x00");
     // The masked "Hello" of RFC 6455 §5.7.
-    assert_eq!(masked(&wire("81 05 'Hello'  89 00")), wire("81 85 37fa213d 7f9f4d5158  89 80 37fa213d"));
+    assert_eq!(
+        masked(&wire("81 05 'Hello'  89 00")),
+        wire("81 85 37fa213d 7f9f4d5158  89 80 37fa213d")
+    );
     assert_eq!(frame(0x82, &[7; 126]), [&wire("82 7E 007E")[..], &[7; 126]].concat());
     assert_eq!(frames(&wire("81 02 'ab'  88 00")), [(0x81, &b"ab"[..]), (0x88, b"")]);
 }
