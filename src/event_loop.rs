@@ -195,6 +195,7 @@ impl EventLoop {
         let head = HeadBuffer::from_parts("GET", target, fields).map_err(invalid_input)?;
         let remote_addr = stream.peer_addr()?;
         let transport = Transport::adopt(stream)?;
+        self.peers.now = clock();
         let id = self.insert(transport, Some(remote_addr))?;
         self.intake.hold(id, [head.head(), read_already].concat());
         self.peers.to_do.read(&mut self.peers.entries[id.index()]);

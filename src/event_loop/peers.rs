@@ -332,11 +332,14 @@ impl Peers {
 
     /// Whether `payload` is that of our own Ping that was not answered yet; then it is now.
     pub(super) fn is_keep_alive(&mut self, id: PeerId, payload: &[u8]) -> bool {
-        self.entry_mut(id).is_some_and(|entry| {
+        let Self { entries, to_do, .. } = self;
+        entries.get_mut(id.index()).filter(|entry| entry.id == id).is_some_and(|entry| {
             let expected = entry.clocks.ping.map(u32::to_be_bytes);
             let answered = expected.is_some_and(|expected| expected == payload);
             if answered {
                 entry.clocks.ping = None;
+                // The next Ping is due before whatever is armed: deadlines move later, but for this one.
+                to_do.settle(entry);
             }
             answered
         })
