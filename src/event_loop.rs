@@ -13,11 +13,11 @@
 //!
 //! This is the only part of the crate that knows `mio`, sockets and clocks.
 
+mod acceptor;
 mod buffers;
 mod close;
 mod config;
 mod deadlines;
-mod doorway;
 mod entry;
 mod handler;
 mod intake;
@@ -45,14 +45,14 @@ pub use self::peers::{Peers, SendStatus};
 pub use self::remote::{Deferred, Remote};
 pub use self::shared_message::SharedMessage;
 
+use self::acceptor::Acceptor;
 use self::close::CloseCause as Cause;
 use self::deadlines::Deadlines;
-use self::doorway::Doorway;
 use self::entry::{Expired, Stage};
-use self::intake::{Intake, NO_CLOSE, finish, lost, respond};
+use self::intake::{Intake, NO_CLOSE, finish, lost};
 use self::transport::Transport;
 use self::write_queue::Flushed;
-use crate::handshake::{HeadBuffer, Method, Refusal};
+use crate::handshake::{HeadBuffer, Refusal};
 use crate::protocol::{CloseBody, CloseCode};
 
 /// A single-threaded WebSocket server: listeners, peers, and the buffers they share.
@@ -86,11 +86,13 @@ use crate::protocol::{CloseBody, CloseCode};
 pub struct EventLoop {
     poll: Poll,
     events: Events,
-    doorway: Doorway,
+    acceptor: Acceptor,
     peers: Peers,
     intake: Intake,
     deadlines: Deadlines,
     remote: Remote,
+    /// Whether other threads may have asked for something.
+    mail: bool,
     /// When to drop whoever is still there, once the loop is shutting down.
     shutdown: Option<Instant>,
     /// The lists of peers to read from and to settle are emptied into this one, which keeps its memory.
@@ -120,16 +122,17 @@ impl EventLoop {
     /// Fails if the system denies a poller or its waker.
     pub fn with_config(config: Config) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let remote = Remote::new(poll.registry(), doorway::WAKER)?;
+        let remote = Remote::new(poll.registry(), acceptor::WAKER)?;
         let intake = Intake::new(config.limits.read_buffer, remote.inbox());
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS),
-            doorway: Doorway::default(),
+            acceptor: Acceptor::default(),
             peers: Peers::new(config, clock()),
             intake,
             deadlines: Deadlines::default(),
             remote,
+            mail: false,
             shutdown: None,
             list: Vec::new(),
         })
@@ -154,7 +157,7 @@ impl EventLoop {
     pub fn add_listener(&mut self, listener: TcpListener) -> io::Result<SocketAddr> {
         let addr = listener.local_addr()?;
         self.refuse_if_shut_down()?;
-        self.doorway.add(listener::Listener::tcp(listener)?, self.poll.registry())?;
+        self.acceptor.add(listener::Listener::tcp(listener)?, self.poll.registry())?;
         Ok(addr)
     }
 
@@ -169,7 +172,7 @@ impl EventLoop {
         listener: std::os::unix::net::UnixListener,
     ) -> io::Result<()> {
         self.refuse_if_shut_down()?;
-        self.doorway.add(listener::Listener::unix(listener)?, self.poll.registry())
+        self.acceptor.add(listener::Listener::unix(listener)?, self.poll.registry())
     }
 
     /// Takes over a connection on which another HTTP server has read the head of a request.
@@ -192,6 +195,7 @@ impl EventLoop {
         let head = HeadBuffer::from_parts("GET", target, fields).map_err(invalid_input)?;
         let remote_addr = stream.peer_addr()?;
         let transport = Transport::adopt(stream)?;
+        self.peers.now = clock();
         let id = self.insert(transport, Some(remote_addr))?;
         self.intake.hold(id, [head.head(), read_already].concat());
         self.peers.to_do.read(&mut self.peers.entries[id.index()]);
@@ -203,8 +207,9 @@ impl EventLoop {
         self.remote.clone()
     }
 
-    /// All peers.
+    /// All peers, to send them something between turns.
     pub fn peers(&mut self) -> &mut Peers {
+        self.peers.now = clock();
         &mut self.peers
     }
 
@@ -238,7 +243,8 @@ impl EventLoop {
         handler: &mut impl Handler,
         timeout: Option<Duration>,
     ) -> io::Result<()> {
-        let timeout = [timeout, self.next_timeout()].into_iter().flatten().min();
+        // The time of the last turn is good enough here: it makes the wait longer by what that took.
+        let timeout = [timeout, self.timeout_at(self.peers.now)].into_iter().flatten().min();
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
             result => result?,
@@ -256,12 +262,15 @@ impl EventLoop {
 
     /// How long the loop may wait for events before it has something to do anyway; `None` for ever.
     pub fn next_timeout(&self) -> Option<Duration> {
+        self.timeout_at(clock())
+    }
+
+    fn timeout_at(&self, now: Instant) -> Option<Duration> {
         let to_do = &self.peers.to_do;
         if !to_do.ready.is_empty() || !to_do.dirty.is_empty() || to_do.shutdown.is_some() {
             return Some(Duration::ZERO);
         }
-        let now = clock();
-        let wakings = [self.doorway.next(now), self.deadlines.next(), self.shutdown];
+        let wakings = [self.acceptor.next(now), self.deadlines.next(), self.shutdown];
         let next = wakings.into_iter().flatten().min()?;
         Some(next.saturating_duration_since(now))
     }
@@ -271,7 +280,10 @@ impl EventLoop {
         let Peers { entries, to_do, .. } = &mut self.peers;
         for event in &self.events {
             let Some(place) = PeerId::place(event.token()) else {
-                self.doorway.note(event.token());
+                match event.token() {
+                    acceptor::WAKER => self.mail = true,
+                    token => self.acceptor.note(token),
+                }
                 continue;
             };
             // An event for a connection that is gone: its place may be another's by now.
@@ -293,9 +305,11 @@ impl EventLoop {
     }
 
     fn accept(&mut self) {
-        for _ in 0..doorway::MAX_ACCEPTED {
+        for _ in 0..acceptor::MAX_ACCEPTED {
             let room = self.peers.entries.len() < self.peers.config.limits.connections;
-            let Some((transport, addr)) = self.doorway.accept(self.peers.now, room) else { return };
+            let Some((transport, addr)) = self.acceptor.accept(self.peers.now, room) else {
+                return;
+            };
             // Registering fails for want of kernel memory. Then it is as if the client had not come.
             let _ = self.insert(transport, addr);
         }
@@ -310,9 +324,9 @@ impl EventLoop {
             return Err(error);
         }
         self.intake.insert(id);
-        let Self { doorway, intake, peers, .. } = self;
+        let Self { acceptor, intake, peers, .. } = self;
         let is_waiting = |id| peers.entry(id).is_some() && intake.awaits_head(id);
-        if let Some(oldest) = doorway.admit(id, peers, is_waiting) {
+        if let Some(oldest) = acceptor.admit(id, peers, is_waiting) {
             peers.drop_connection(oldest, Cause::Aborted);
         }
         Ok(id)
@@ -332,7 +346,7 @@ impl EventLoop {
 
     /// Does what other threads have asked for.
     fn open_mail(&mut self, handler: &mut impl Handler) {
-        if !self.doorway.take_mail_flag() {
+        if !std::mem::take(&mut self.mail) {
             return;
         }
         let mail = self.remote.inbox().take();
@@ -381,9 +395,9 @@ impl EventLoop {
                 peers.drop_connection(id, Cause::IdleTimeout)
             }
             Expired::Handshake if self.intake.awaits_head(id) => {
-                respond(peers, id, &Refusal::Timeout.response(), Method::Get);
+                self.intake.refuse(peers, id, Refusal::Timeout);
             }
-            Expired::Handshake => respond(peers, id, &Refusal::Overloaded.response(), Method::Get),
+            Expired::Handshake => self.intake.refuse(peers, id, Refusal::Overloaded),
             Expired::Silence => peers.keep_alive(id),
             Expired::Idle => {
                 let body = CloseBody { code: CloseCode::GOING_AWAY, reason: "idle timeout" };
@@ -404,7 +418,7 @@ impl EventLoop {
                 earlier.or(at).unwrap_or(self.peers.now + self.peers.config.timeouts.close)
             }
         });
-        self.doorway.close();
+        self.acceptor.close();
         for id in self.all() {
             if self.peers.entries[id.index()].stage == Stage::Opening {
                 self.peers.drop_connection(id, Cause::Shutdown);
@@ -428,7 +442,7 @@ impl EventLoop {
             } else {
                 self.peers.remove(id);
                 self.intake.remove(id);
-                self.doorway.descriptor_freed(self.peers.now);
+                self.acceptor.descriptor_freed(self.peers.now);
             }
         }
         self.list = dirty;

@@ -73,6 +73,8 @@ mod response;
 mod server;
 mod subprotocol;
 mod syntax;
+#[cfg(test)]
+mod testing;
 
 pub use extensions::{Extension, Parameter};
 pub use fields::InvalidField;

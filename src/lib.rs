@@ -1,4 +1,41 @@
-//! WebSockets without a framework underneath.
+//! WebSockets without a framework underneath: a single-threaded event loop, and the protocol as values.
+//!
+//! # A server
+//!
+#![cfg_attr(feature = "event-loop", doc = "```no_run")]
+#![cfg_attr(not(feature = "event-loop"), doc = "```ignore")]
+//! use wsloop::{EventLoop, Handler, Message, Peer};
+//!
+//! struct Echo;
+//!
+//! impl Handler for Echo {
+//!     fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>) {
+//!         peer.send(message);
+//!     }
+//! }
+//!
+//! fn main() -> std::io::Result<()> {
+//!     let mut event_loop = EventLoop::new()?;
+//!     event_loop.listen("127.0.0.1:9001")?;
+//!     event_loop.run(&mut Echo)
+//! }
+//! ```
+//!
+//! A `Handler` is told of everything that happens to all peers, on one thread, and needs no locks. What it sends is
+//! queued, and written once per peer and turn of the loop. `Config` holds the limits, `Remote` is the handle for other threads,
+//! and `Peers` is everyone else who is connected.
+//!
+//! # The layers
+//!
+//! * `event_loop`: sockets and time. The paved path; everything most servers need of it is also at the root of the crate.
+//! * [`handshake`]: the opening handshake (RFC 6455 §4) and the HTTP around it, as values.
+//! * [`protocol`]: frames and messages (RFC 6455 §5 to §7), as values: bytes in, events out, bytes out.
+//!
+//! Each knows only those below. The lower two own no socket and read no clock: they work over any transport and are easy to fuzz.
+//!
+//! # Features
+//!
+//! * `event-loop` (default): the `event_loop` module, with mio. Without it, the crate is the two lower layers alone.
 
 #[cfg(feature = "event-loop")]
 pub mod event_loop;
@@ -6,9 +43,17 @@ pub mod handshake;
 pub mod protocol;
 
 #[cfg(feature = "event-loop")]
+#[doc(no_inline)]
 pub use event_loop::{
     Answer, Close, CloseCause, Config, Deferred, EventLoop, Handler, IncomingRequest, Overflow,
     Peer, PeerId, Peers, Remote, SendStatus, SharedMessage,
 };
-pub use handshake::{Acceptance, OriginPolicy, Response};
-pub use protocol::{CloseCode, Message};
+#[doc(no_inline)]
+pub use handshake::{Acceptance, HeadLimits, OriginPolicy, Refusal, Response};
+#[doc(no_inline)]
+pub use protocol::{CloseCode, Message, Violation};
+
+/// The README's examples are compiled and run with the others.
+#[cfg(all(doctest, feature = "event-loop"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -5,6 +5,8 @@
 //! can be fuzzed directly, and does the same thing every time for the same bytes, however they
 //! are cut. It knows nothing of the opening handshake: it starts at the first byte after it.
 //!
+//! * [`Connection`] is the whole protocol for those who bring their own transport: it answers
+//!   Pings, answers Close, and says why when the remote endpoint breaks the protocol.
 //! * [`Decoder`] turns received bytes into [`Event`]s, and lends [`Message`]s out of the very
 //!   buffer they arrived in where it can.
 //! * [`Encoder`] and [`encode_frame`] turn messages into frames.
@@ -12,6 +14,7 @@
 
 mod close;
 pub(crate) mod closing;
+mod connection;
 mod decoder;
 mod encoder;
 pub mod frame;
@@ -24,6 +27,7 @@ mod wire;
 
 pub use self::{
     close::{CloseBody, CloseCode, InvalidCloseCode},
+    connection::{Connection, Sender},
     decoder::{Decoder, Event},
     encoder::{Encoder, SendError, encode_close, encode_frame},
     frame::{Header, Opcode},

@@ -20,6 +20,7 @@ const MAX_SPARE_ASSEMBLIES: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct BufferPool {
     blocks: Vec<Vec<u8>>,
+    #[expect(clippy::vec_box, reason = "a queue is handed over as the box that a peer holds")]
     queues: Vec<Box<Pending>>,
     assemblies: Vec<Vec<u8>>,
 }

@@ -95,6 +95,17 @@ impl Intake {
         matches!(&self.receivers[id.index()].stage, Receiving::Head(head) if head.is_empty())
     }
 
+    /// Refuses a connection whose opening handshake is not done: nothing more that it sends is of interest.
+    pub(super) fn refuse(&mut self, peers: &mut Peers, id: PeerId, refusal: Refusal) {
+        let method = match &self.receivers[id.index()].stage {
+            Receiving::Head(head) => head.method(),
+            Receiving::Decision(undecided) => undecided.method,
+            Receiving::Frames(_) | Receiving::Nothing(_) => return,
+        };
+        self.remove(id);
+        respond(peers, id, &refusal.response(), method);
+    }
+
     /// Handles `bytes` before anything that is read from the connection.
     pub(super) fn hold(&mut self, id: PeerId, bytes: Vec<u8>) {
         self.receivers[id.index()].held = bytes;
@@ -175,7 +186,7 @@ impl Receiver {
                     match complete {
                         Ok(true) => self.request(peers, handler, id, inbox),
                         Ok(false) => {}
-                        Err(refusal) => respond(peers, id, &refusal.response(), Method::Get),
+                        Err(refusal) => respond(peers, id, &refusal.response(), head.method()),
                     }
                 }
                 Receiving::Decision(_) => {
@@ -206,7 +217,7 @@ impl Receiver {
             .and_then(|request| Ok((peers.config.policy.judge(&request)?, request)));
         let (offer, request) = match judged {
             Ok(judged) => judged,
-            Err(refusal) => return respond(peers, id, &refusal.response(), Method::Get),
+            Err(refusal) => return respond(peers, id, &refusal.response(), head.method()),
         };
         let remote_addr = peers.remote_addr(id);
         let incoming =
@@ -395,7 +406,7 @@ const NO_STATUS_RECEIVED: u16 = 1005;
 pub(super) const NO_CLOSE: (u16, &str) = (1006, "");
 
 /// Answers an HTTP request, or a connection that did not get so far as to send one.
-pub(super) fn respond(peers: &mut Peers, id: PeerId, response: &Response, method: Method) {
+fn respond(peers: &mut Peers, id: PeerId, response: &Response, method: Method) {
     let mut bytes = Vec::new();
     response.encode(method, wall_clock(), &mut bytes);
     peers.respond(id, bytes);

@@ -61,7 +61,7 @@ impl Listener {
         }
     }
 
-    pub(super) fn accept(&mut self) -> Accepted {
+    pub(super) fn accept(&self) -> Accepted {
         match self.accept_once() {
             Ok((transport, addr)) => Accepted::Connection(transport, addr),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Accepted::None,

@@ -299,6 +299,7 @@ impl Peers {
         };
         let header = Header::new(Opcode::Pong, payload.len() as u64);
         if entry.queue.len() <= config.limits.high_water_mark {
+            entry.queue.pay_pong(buffers);
             entry.queue.push_frame(header, payload, buffers);
         } else {
             entry.queue.owe_pong(header, payload, buffers);
@@ -319,12 +320,8 @@ impl Peers {
     pub(super) fn push_close(&mut self, id: PeerId, body: Option<CloseBody<'_>>) {
         let Self { entries, buffers, to_do, now, .. } = self;
         let entry = &mut entries[id.index()];
-        let mut payload = Vec::new();
-        if let Some(body) = body {
-            body.encode(&mut payload);
-        }
         entry.queue.pay_pong(buffers);
-        entry.queue.push_frame(Header::new(Opcode::Close, payload.len() as u64), &payload, buffers);
+        entry.queue.push_close(body, buffers);
         entry.clocks.waiting = *now;
         // Their Close may be behind whatever was not read for congestion.
         if std::mem::take(&mut entry.flags.congested) {
@@ -335,11 +332,14 @@ impl Peers {
 
     /// Whether `payload` is that of our own Ping that was not answered yet; then it is now.
     pub(super) fn is_keep_alive(&mut self, id: PeerId, payload: &[u8]) -> bool {
-        self.entry_mut(id).is_some_and(|entry| {
+        let Self { entries, to_do, .. } = self;
+        entries.get_mut(id.index()).filter(|entry| entry.id == id).is_some_and(|entry| {
             let expected = entry.clocks.ping.map(u32::to_be_bytes);
             let answered = expected.is_some_and(|expected| expected == payload);
             if answered {
                 entry.clocks.ping = None;
+                // The next Ping is due before whatever is armed: deadlines move later, but for this one.
+                to_do.settle(entry);
             }
             answered
         })

@@ -10,8 +10,7 @@ use std::io::{self, IoSlice, Write};
 use std::sync::Arc;
 
 use super::buffers::{BLOCK_SIZE, BufferPool};
-use crate::protocol::Header;
-use crate::protocol::encode_frame;
+use crate::protocol::{CloseBody, Header, encode_close, encode_frame};
 
 /// How many segments one vectored write takes: 1 MiB of blocks, far more than a socket buffer has room for.
 const MAX_SLICES: usize = 64;
@@ -74,6 +73,14 @@ impl WriteQueue {
         let frame_len = header.encoded_len() + payload.len();
         let pending = self.pending(pool);
         encode_frame(header, payload, pending.room(frame_len, pool));
+        pending.bytes += frame_len;
+    }
+
+    /// Appends a Close.
+    pub(super) fn push_close(&mut self, body: Option<CloseBody<'_>>, pool: &mut BufferPool) {
+        let frame_len = 2 + body.map_or(0, |body| body.encoded_len());
+        let pending = self.pending(pool);
+        encode_close(body, None, pending.room(frame_len, pool));
         pending.bytes += frame_len;
     }
 

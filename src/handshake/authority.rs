@@ -42,7 +42,6 @@ impl<'a> Authority<'a> {
 }
 
 /// Parses the port with its colon. Without digits it is absent, RFC 3986 §3.2.3.
-#[expect(clippy::option_option, reason = "invalid, absent, present")]
 fn parse_port(text: &str) -> Option<Option<u16>> {
     if text.is_empty() {
         return Some(None);

@@ -169,3 +169,6 @@ impl<'a> Cursor<'a> {
         self.rest = self.rest.trim_start_matches(|c: char| c.is_ascii() && is_whitespace(c as u8));
     }
 }
+
+#[cfg(test)]
+mod tests;

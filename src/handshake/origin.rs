@@ -93,10 +93,93 @@ impl<'a> Origin<'a> {
 
 /// The port that no port stands for.
 fn default_port(scheme: &str) -> Option<u16> {
-    let is = |other| scheme.eq_ignore_ascii_case(other);
-    match () {
-        () if is("http") || is("ws") => Some(80),
-        () if is("https") || is("wss") => Some(443),
-        () => None,
+    if ["http", "ws"].iter().any(|known| known.eq_ignore_ascii_case(scheme)) {
+        Some(80)
+    } else if ["https", "wss"].iter().any(|known| known.eq_ignore_ascii_case(scheme)) {
+        Some(443)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same_host(origin: &str, host: &str) -> bool {
+        OriginPolicy::SameHost.allows(origin.as_bytes(), Some(host))
+    }
+
+    #[test]
+    fn a_page_may_connect_to_the_host_and_port_it_came_from() {
+        for (origin, host) in [
+            ("http://a.example", "a.example"),
+            ("http://a.example", "a.example:80"),
+            ("http://a.example:80", "a.example"),
+            ("https://a.example", "a.example"),
+            ("https://a.example", "a.example:443"),
+            ("HTTPS://A.Example", "a.eXAMPLE"),
+            ("http://localhost:8080", "localhost:8080"),
+            ("http://[::1]:9", "[::1]:9"),
+        ] {
+            assert!(same_host(origin, host), "{origin} to {host}");
+        }
+    }
+
+    #[test]
+    fn no_other_page_may_unless_it_is_listed() {
+        for (origin, host) in [
+            ("http://a.example", "a.example:443"),
+            ("https://a.example", "a.example:80"),
+            ("https://a.example:444", "a.example"),
+            ("https://a.example.evil", "a.example"),
+            ("https://evil-a.example", "a.example"),
+            ("https://evil", "a.example"),
+            ("https://a.example/", "a.example"),
+            ("https://u@a.example", "a.example"),
+            ("a.example", "a.example"),
+            ("https://a.example https://a.example", "a.example"),
+            ("null", "null"),
+            ("file://", "a.example"),
+            ("", "a.example"),
+        ] {
+            assert!(!same_host(origin, host), "{origin} to {host}");
+        }
+        assert!(!OriginPolicy::SameHost.allows(b"https://\xff", Some("a")));
+        assert!(!OriginPolicy::SameHost.allows(b"https://a", None));
+    }
+
+    #[test]
+    fn a_list_is_compared_whole() {
+        let policy = OriginPolicy::any_of(["https://a.example", "http://localhost:8080", "x://y"]);
+        for allowed in
+            ["https://a.example", "https://A.EXAMPLE:443", "http://localhost:8080", "X://y"]
+        {
+            assert!(policy.allows(allowed.as_bytes(), Some("b")), "{allowed}");
+        }
+        for refused in [
+            "https://a.example.evil",
+            "http://a.example",
+            "https://a.example:444",
+            "https://sub.a.example",
+            "http://localhost",
+            "x://y:80",
+            "null",
+            "https://b",
+            "",
+        ] {
+            assert!(!policy.allows(refused.as_bytes(), Some("b")), "{refused}");
+        }
+    }
+
+    #[test]
+    fn the_opaque_origin_and_all_others_are_allowed_on_request() {
+        assert!(OriginPolicy::any_of(["null"]).allows(b"null", Some("a")));
+        assert!(!OriginPolicy::any_of(["null"]).allows(b"https://a", Some("a")));
+        // An entry that is no origin matches nothing, itself included.
+        assert!(!OriginPolicy::any_of(["https://a/", ""]).allows(b"https://a/", Some("a")));
+        for origin in [&b"null"[..], b"https://evil", b"", b"\xff"] {
+            assert!(OriginPolicy::Any.allows(origin, None));
+        }
     }
 }

@@ -179,3 +179,51 @@ impl fmt::Display for Refusal {
 }
 
 impl Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::handshake::Method;
+
+    /// The response without its status line and `Date`, which are the same for all.
+    fn fields(refusal: Refusal) -> String {
+        let mut output = Vec::new();
+        refusal.response().encode(Method::Head, UNIX_EPOCH, &mut output);
+        let output = String::from_utf8(output).unwrap();
+        output.lines().skip(2).flat_map(|line| [line, "\n"]).collect()
+    }
+
+    #[test]
+    fn each_comes_with_the_fields_its_status_requires() {
+        let close = "Connection: close\n";
+        let upgrade = "Upgrade: websocket\nConnection: Upgrade, close\n";
+        for (refusal, connection, more) in [
+            (Refusal::Host, close, ""),
+            (Refusal::Method, close, "Allow: GET, HEAD\n"),
+            (Refusal::Version, close, "Sec-WebSocket-Version: 13\n"),
+            (Refusal::UnsupportedVersion, upgrade, "Sec-WebSocket-Version: 13\n"),
+            (Refusal::UpgradeRequired, upgrade, ""),
+            (Refusal::Overloaded, close, "Retry-After: 5\n"),
+        ] {
+            let length = refusal.to_string().len() + 1;
+            let expected = format!(
+                "{connection}Content-Type: text/plain; charset=utf-8\n\
+                 X-Content-Type-Options: nosniff\nContent-Length: {length}\n{more}\n"
+            );
+            assert_eq!(fields(refusal), expected, "{refusal:?}");
+        }
+    }
+
+    #[test]
+    fn the_body_says_why_and_nothing_else() {
+        let mut output = Vec::new();
+        Refusal::Key.response().encode(Method::Get, UNIX_EPOCH, &mut output);
+        let output = String::from_utf8(output).unwrap();
+        let (head, body) = output.split_once("\r\n\r\n").unwrap();
+        assert_eq!(body, "expected exactly one Sec-WebSocket-Key: 16 bytes in base64\n");
+        assert_eq!(body, format!("{}\n", Refusal::Key));
+        assert!(head.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{head}");
+    }
+}

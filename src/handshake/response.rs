@@ -98,33 +98,28 @@ impl Response {
     /// `Date` is left out if `now` is before 1970 or after 9999, as by a server without a clock
     /// (RFC 9110 §6.6.1).
     pub fn encode(&self, method: Method, now: SystemTime, output: &mut Vec<u8>) {
-        let mut line = |line: fmt::Arguments<'_>| {
-            output.extend_from_slice(line.to_string().as_bytes());
-            output.extend_from_slice(b"\r\n");
-        };
-        line(format_args!("HTTP/1.1 {} {}", self.status, reason_phrase(self.status)));
+        let mut write = |text: &str| output.extend_from_slice(text.as_bytes());
+        write(&format!("HTTP/1.1 {} {}\r\n", self.status, reason_phrase(self.status)));
         if let Some(date) = date(now) {
-            line(format_args!("Date: {date}"));
+            write(&format!("Date: {date}\r\n"));
         }
-        if self.status == 426 {
+        write(match self.status {
             // RFC 9110 §15.5.22 requires Upgrade, and §7.8 that Connection lists it.
-            line(format_args!("Upgrade: websocket\r\nConnection: Upgrade, close"));
-        } else {
-            line(format_args!("Connection: close"));
-        }
+            426 => "Upgrade: websocket\r\nConnection: Upgrade, close\r\n",
+            _ => "Connection: close\r\n",
+        });
         let body = if matches!(self.status, 204 | 205 | 304) { &[] } else { &*self.body };
-        if !body.is_empty() {
-            if !self.fields.contain("Content-Type") {
-                line(format_args!("Content-Type: {}", self.content_type));
-            }
-            if !self.fields.contain("X-Content-Type-Options") {
-                line(format_args!("X-Content-Type-Options: nosniff"));
-            }
+        if !body.is_empty() && !self.fields.contain("Content-Type") {
+            write(&format!("Content-Type: {}\r\n", self.content_type));
+        }
+        if !body.is_empty() && !self.fields.contain("X-Content-Type-Options") {
+            // What an application serves is what it says, and never a script by a browser's guess.
+            write("X-Content-Type-Options: nosniff\r\n");
         }
         // RFC 9110 §8.6: a response with status 204 must not have a length. One with 304 would
         // give that of the page which it does not send.
         if !matches!(self.status, 204 | 304) {
-            line(format_args!("Content-Length: {}", body.len()));
+            write(&format!("Content-Length: {}\r\n", body.len()));
         }
         output.extend_from_slice(self.fields.as_bytes());
         output.extend_from_slice(b"\r\n");
@@ -205,3 +200,6 @@ fn reason_phrase(status: u16) -> &'static str {
         _ => "",
     }
 }
+
+#[cfg(test)]
+mod tests;

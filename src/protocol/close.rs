@@ -167,6 +167,13 @@ impl<'a> CloseBody<'a> {
     }
 }
 
+impl From<CloseCode> for CloseBody<'_> {
+    /// Makes a body without a reason.
+    fn from(code: CloseCode) -> Self {
+        Self { code, reason: "" }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,17 +1,19 @@
 //! Bytes to events: RFC 6455 §5 and §6.2 from the receiver's side.
 //!
-//! Here every frame is judged: as soon as the byte is there that decides, before any of its
-//! payload, and in one order however the bytes are cut.
+//! Here is what becomes of payload: where it is lent from, or put together. Headers are judged in
+//! `header`, before any of it.
 
 mod buffer;
+mod header;
 
 use core::mem;
 
-use self::buffer::Buffer;
+use self::{
+    buffer::Buffer,
+    header::{Content, CutHeader, Frame},
+};
 use super::{
-    CloseBody, Header, Message, Opcode, Piece, Role, Violation,
-    frame::parse_payload_len,
-    mask,
+    CloseBody, Message, Piece, Role, Violation,
     utf8::{self, Valid, Validator},
 };
 
@@ -87,34 +89,6 @@ enum State {
     Ended,
 }
 
-/// The first bytes of a header whose rest has not arrived.
-#[derive(Clone, Copy, Debug, Default)]
-struct CutHeader {
-    bytes: [u8; Header::MAX_LEN],
-    len: u8,
-}
-
-/// A frame whose header was accepted.
-#[derive(Clone, Copy, Debug)]
-struct Frame {
-    content: Content,
-    fin: bool,
-    /// How much of the payload has not arrived.
-    remaining: u64,
-    /// The masking key, rotated so that it begins with the byte for the next byte of payload.
-    masking_key: Option<[u8; 4]>,
-}
-
-/// What a frame carries: its opcode, where a continuation is what it continues.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Content {
-    Text,
-    Binary,
-    Close,
-    Ping,
-    Pong,
-}
-
 /// A message of which at least one header has arrived.
 #[derive(Clone, Copy, Debug)]
 struct InProgress {
@@ -127,7 +101,7 @@ struct InProgress {
 
 /// An event that is complete, and where its data is.
 #[derive(Debug)]
-enum Ready<'i> {
+pub(super) enum Ready<'i> {
     /// In the input.
     Lent(Event<'i>),
     /// A message, in the buffer.
@@ -153,7 +127,7 @@ impl Decoder {
             in_pieces: false,
             allowed_rsv: 0,
             max_message_size: Self::DEFAULT_MAX_MESSAGE_SIZE,
-            state: State::BETWEEN_FRAMES,
+            state: State::Header(CutHeader::NONE),
             message: None,
             buffer: Buffer::Binary(Vec::new()),
             utf8: Validator::new(),
@@ -197,13 +171,9 @@ impl Decoder {
         &'e mut self,
         input: &mut &'i mut [u8],
     ) -> Result<Option<Event<'e>>, Violation> {
-        match self.advance(input) {
-            Ok(None) => Ok(None),
-            Ok(Some(ready)) => self.event(ready).map(Some),
-            Err(violation) => {
-                self.end();
-                Err(violation)
-            }
+        match self.advance(input)? {
+            Some(ready) => self.event(ready).map(Some),
+            None => Ok(None),
         }
     }
 
@@ -236,7 +206,18 @@ impl Decoder {
     }
 
     /// Does all that [`next`](Self::next) does, short of lending the data.
-    fn advance<'i>(&mut self, input: &mut &'i mut [u8]) -> Result<Option<Ready<'i>>, Violation> {
+    pub(super) fn advance<'i>(
+        &mut self,
+        input: &mut &'i mut [u8],
+    ) -> Result<Option<Ready<'i>>, Violation> {
+        let ready = self.receive(input);
+        if ready.is_err() {
+            self.end();
+        }
+        ready
+    }
+
+    fn receive<'i>(&mut self, input: &mut &'i mut [u8]) -> Result<Option<Ready<'i>>, Violation> {
         loop {
             let ready = match self.state {
                 State::Header(cut) => match self.receive_header(cut, input)? {
@@ -259,7 +240,10 @@ impl Decoder {
     }
 
     /// Lends the data of an event from where it is.
-    fn event<'e, 'i: 'e>(&'e mut self, ready: Ready<'i>) -> Result<Event<'e>, Violation> {
+    pub(super) fn event<'e, 'i: 'e>(
+        &'e mut self,
+        ready: Ready<'i>,
+    ) -> Result<Event<'e>, Violation> {
         Ok(match ready {
             Ready::Lent(event) => event,
             Ready::Assembled => Event::Message(self.buffer.message()),
@@ -282,7 +266,7 @@ impl Decoder {
         match content {
             Content::Close => self.end(),
             Content::Text | Content::Binary | Content::Ping | Content::Pong => {
-                self.state = State::BETWEEN_FRAMES;
+                self.state = State::Header(CutHeader::NONE);
             }
         }
     }
@@ -295,7 +279,11 @@ impl Decoder {
     ) -> Result<Option<Frame>, Violation> {
         let earlier = usize::from(cut.len);
         let header = if earlier == 0 { &**input } else { cut.extend(input) };
-        if let Some((header_len, frame)) = self.read_header(header)? {
+        // A header that comes alone is kept as a cut one is, and read again: the payload may yet
+        // come whole, to be lent.
+        if let Some((header_len, frame)) = self.read_header(header)?
+            && (frame.remaining == 0 || input.len() > header_len - earlier)
+        {
             take(input, header_len - earlier);
             return Ok(Some(frame));
         }
@@ -305,76 +293,6 @@ impl Decoder {
         *input = &mut [];
         self.state = State::Header(cut);
         Ok(None)
-    }
-
-    /// Reads the header at the front of `bytes`, if it is complete, and judges what is there.
-    fn read_header(&self, bytes: &[u8]) -> Result<Option<(usize, Frame)>, Violation> {
-        let Some(&first) = bytes.first() else { return Ok(None) };
-        let content = self.judge_first_byte(first)?;
-        let Some(&second) = bytes.get(1) else { return Ok(None) };
-        self.judge_second_byte(second, content)?;
-        let Some(payload_len) = parse_payload_len(bytes)? else { return Ok(None) };
-        self.judge_payload_len(payload_len, content)?;
-
-        let mut rest = bytes;
-        let Some(header) = Header::parse(&mut rest)? else { return Ok(None) };
-        let Header { fin, masking_key, .. } = header;
-        let frame = Frame { content, fin, remaining: payload_len, masking_key };
-        Ok(Some((bytes.len() - rest.len(), frame)))
-    }
-
-    fn judge_first_byte(&self, byte: u8) -> Result<Content, Violation> {
-        let (fin, rsv) = (byte & 0x80 != 0, byte & 0x70);
-        let opcode = Opcode::from_bits(byte & 0x0F).ok_or(Violation::ReservedOpcode)?;
-        // Extensions may give RSV bits a meaning (§5.2), and the only one there is gives it to
-        // the first frame of a data message alone (RFC 7692 §6).
-        let allowed = match opcode {
-            Opcode::Text | Opcode::Binary => self.allowed_rsv,
-            Opcode::Continuation | Opcode::Close | Opcode::Ping | Opcode::Pong => 0,
-        };
-        if rsv & !allowed != 0 {
-            return Err(Violation::ReservedBits);
-        }
-        // §5.5: control frames "MUST NOT be fragmented".
-        if opcode.is_control() && !fin {
-            return Err(Violation::FragmentedControlFrame);
-        }
-        // §5.4: one message after the other, though control frames may come between fragments.
-        match (opcode, self.message) {
-            (Opcode::Continuation, Some(message)) => Ok(message.content),
-            (Opcode::Continuation, None) => Err(Violation::UnexpectedContinuation),
-            (Opcode::Text | Opcode::Binary, Some(_)) => Err(Violation::UnfinishedMessage),
-            (Opcode::Text, None) => Ok(Content::Text),
-            (Opcode::Binary, None) => Ok(Content::Binary),
-            (Opcode::Close, _) => Ok(Content::Close),
-            (Opcode::Ping, _) => Ok(Content::Ping),
-            (Opcode::Pong, _) => Ok(Content::Pong),
-        }
-    }
-
-    fn judge_second_byte(&self, byte: u8, content: Content) -> Result<(), Violation> {
-        // §5.1: a client masks all of its frames, a server none.
-        match (self.role, byte & 0x80 != 0) {
-            (Role::Server, true) | (Role::Client, false) => {}
-            (Role::Server, false) => return Err(Violation::UnmaskedFrame),
-            (Role::Client, true) => return Err(Violation::MaskedFrame),
-        }
-        // §5.5: 125 is also the most that a length without extension can say.
-        if content.is_control() && byte & 0x7F > 125 {
-            return Err(Violation::ControlFrameTooLong);
-        }
-        Ok(())
-    }
-
-    fn judge_payload_len(&self, payload_len: u64, content: Content) -> Result<(), Violation> {
-        if content.is_control() {
-            return Ok(());
-        }
-        let before = self.message.map_or(0, |message| message.size);
-        match before.checked_add(payload_len) {
-            Some(size) if size <= self.max_message_size => Ok(()),
-            _ => Err(Violation::MessageTooBig),
-        }
     }
 
     /// Begins with a frame: lends it at once if it is whole and stands for itself.
@@ -472,39 +390,17 @@ impl Decoder {
     }
 }
 
-impl State {
-    /// Where a frame may begin.
-    const BETWEEN_FRAMES: Self = Self::Header(CutHeader { bytes: [0; Header::MAX_LEN], len: 0 });
-}
-
-impl CutHeader {
-    /// Adds what there is in `input`, up to the length of the longest header, and returns it all.
-    fn extend(&mut self, input: &[u8]) -> &[u8] {
-        let len = usize::from(self.len);
-        let taken = input.len().min(Header::MAX_LEN - len);
-        self.bytes[len..len + taken].copy_from_slice(&input[..taken]);
-        self.len += taken as u8;
-        &self.bytes[..len + taken]
-    }
-}
-
-impl Frame {
-    /// Takes payload from the front of `input`, at most `most` bytes, and unmasks it.
-    fn receive<'i>(&mut self, input: &mut &'i mut [u8], most: usize) -> &'i mut [u8] {
-        let most = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(most);
-        let payload = take(input, most);
-        self.remaining -= payload.len() as u64;
-        if let Some(key) = &mut self.masking_key {
-            mask::apply(payload, *key, 0);
-            key.rotate_left(payload.len() % 4);
+impl Ready<'_> {
+    /// Returns whether the event is a message or a piece of one.
+    pub(super) const fn is_data(&self) -> bool {
+        match self {
+            Self::Lent(Event::Message(_) | Event::Piece(_))
+            | Self::Assembled
+            | Self::Character { .. } => true,
+            Self::Lent(Event::Ping(_) | Event::Pong(_) | Event::Close(_)) | Self::Control(_) => {
+                false
+            }
         }
-        payload
-    }
-}
-
-impl Content {
-    const fn is_control(self) -> bool {
-        matches!(self, Self::Close | Self::Ping | Self::Pong)
     }
 }
 
@@ -528,3 +424,6 @@ fn take<'i>(input: &mut &'i mut [u8], most: usize) -> &'i mut [u8] {
     *input = rest;
     front
 }
+
+#[cfg(test)]
+mod tests;

@@ -172,3 +172,90 @@ const fn extended_len(payload_len: u64) -> usize {
         _ => 8,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::wire::wire;
+
+    const KEY: Option<[u8; 4]> = Some([0x37, 0xFA, 0x21, 0x3D]);
+
+    /// Checks that the header is laid out like this, and that no part of it is taken for it.
+    #[track_caller]
+    fn check(header: Header, layout: &str) {
+        let bytes = wire(layout);
+        let mut encoded = Vec::new();
+        header.encode(&mut encoded);
+        assert_eq!((encoded.len(), &encoded), (header.encoded_len(), &bytes));
+
+        let with_payload = [&bytes[..], b"payload"].concat();
+        let mut input = &with_payload[..];
+        assert_eq!(Header::parse(&mut input), Ok(Some(header)));
+        assert_eq!(input, b"payload");
+        for len in 0..bytes.len() {
+            let mut input = &bytes[..len];
+            assert_eq!(Header::parse(&mut input), Ok(None));
+            assert_eq!(input, &bytes[..len], "left alone");
+        }
+    }
+
+    #[test]
+    fn layout() {
+        let header = |payload_len| Header::new(Opcode::Binary, payload_len);
+        check(header(0), "82 00");
+        check(header(125), "82 7D");
+        check(header(126), "82 7E 007E");
+        check(header(65_535), "82 7E FFFF");
+        check(header(65_536), "82 7F 0000000000010000");
+        check(header(i64::MAX as u64), "82 7F 7FFFFFFFFFFFFFFF");
+        check(Header { fin: false, ..header(1) }, "02 01");
+        check(Header { rsv: 0x40, ..header(1) }, "C2 01");
+        check(Header { rsv: 0x70, ..header(1) }, "F2 01");
+        check(Header { masking_key: KEY, ..header(0) }, "82 80 37fa213d");
+        check(Header { masking_key: KEY, ..header(126) }, "82 FE 007E 37fa213d");
+        check(Header { masking_key: KEY, ..header(65_536) }, "82 FF 0000000000010000 37fa213d");
+    }
+
+    #[test]
+    fn opcodes_are_six_and_the_others_are_reserved() {
+        for bits in 0..=0xFF {
+            match Opcode::from_bits(bits) {
+                Some(opcode) => {
+                    assert_eq!(opcode.bits(), bits);
+                    assert_eq!(opcode.is_control(), bits & 8 != 0);
+                    check(Header::new(opcode, 5), &format!("8{bits:X} 05"));
+                }
+                None => assert!(![0, 1, 2, 8, 9, 10].contains(&bits)),
+            }
+        }
+        for reserved in [0x03, 0x87, 0x8B, 0x0F] {
+            assert_eq!(Header::parse(&mut &[reserved, 0][..]), Err(Violation::ReservedOpcode));
+        }
+    }
+
+    /// All lengths that a longer form could carry, by the byte that completes them.
+    #[test]
+    fn lengths_are_in_their_shortest_form() {
+        let parse = |bytes: &[u8]| Header::parse(&mut &bytes[..]);
+        for len in 0..126_u16 {
+            let [high, low] = len.to_be_bytes();
+            assert_eq!(parse(&[0x82, 0xFE, high]), Ok(None));
+            assert_eq!(parse(&[0x82, 0xFE, high, low]), Err(Violation::NonMinimalLength));
+        }
+        for len in 0..=0xFFFF_u64 {
+            let bytes = [&[0x82, 0xFF][..], &len.to_be_bytes()].concat();
+            assert_eq!(parse(&bytes), Err(Violation::NonMinimalLength));
+        }
+        for len in [1 << 63, u64::MAX] {
+            let bytes = [&[0x82, 0xFF][..], &len.to_be_bytes()].concat();
+            assert_eq!(parse(&bytes), Err(Violation::LengthOverflow));
+        }
+    }
+
+    #[test]
+    fn only_rsv_bits_of_rsv_are_encoded() {
+        let mut encoded = Vec::new();
+        Header { rsv: 0xFF, fin: false, ..Header::new(Opcode::Text, 0) }.encode(&mut encoded);
+        assert_eq!(encoded, [0x71, 0x00]);
+    }
+}

@@ -73,10 +73,10 @@ impl Validator {
 
     /// Returns how many bytes complete the character begun: from 1 to 3, or 0 if none is.
     #[must_use]
-    pub const fn missing(&self) -> usize {
+    pub fn missing(&self) -> usize {
         match self.begun_len {
             0 => 0,
-            len => char_len(self.begun[0]) - len as usize,
+            len => char_len(self.begun[0]) - usize::from(len),
         }
     }
 
@@ -153,5 +153,140 @@ const fn char_len(lead: u8) -> usize {
         0xC0..=0xDF => 2,
         0xE0..=0xEF => 3,
         0xF0..=0xFF => 4,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The table of RFC 3629 §4: for each range of first bytes, the ranges of those that follow.
+    const WELL_FORMED: [&[(u8, u8)]; 9] = [
+        &[(0x00, 0x7F)],
+        &[(0xC2, 0xDF), (0x80, 0xBF)],
+        &[(0xE0, 0xE0), (0xA0, 0xBF), (0x80, 0xBF)],
+        &[(0xE1, 0xEC), (0x80, 0xBF), (0x80, 0xBF)],
+        &[(0xED, 0xED), (0x80, 0x9F), (0x80, 0xBF)],
+        &[(0xEE, 0xEF), (0x80, 0xBF), (0x80, 0xBF)],
+        &[(0xF0, 0xF0), (0x90, 0xBF), (0x80, 0xBF), (0x80, 0xBF)],
+        &[(0xF1, 0xF3), (0x80, 0xBF), (0x80, 0xBF), (0x80, 0xBF)],
+        &[(0xF4, 0xF4), (0x80, 0x8F), (0x80, 0xBF), (0x80, 0xBF)],
+    ];
+
+    /// Returns whether `text` is valid so far, and whether it may end here, the obvious way.
+    pub(in crate::protocol) fn naive(mut text: &[u8]) -> (bool, bool) {
+        while !text.is_empty() {
+            let fits = |row: &&&[(u8, u8)]| {
+                row.iter().zip(text).all(|((low, high), byte)| (low..=high).contains(&byte))
+            };
+            match WELL_FORMED.iter().find(fits) {
+                None => return (false, false),
+                Some(row) if row.len() > text.len() => return (true, false),
+                Some(row) => text = &text[row.len()..],
+            }
+        }
+        (true, true)
+    }
+
+    /// Feeds `parts` and returns the text, or how many bytes there were when it failed.
+    fn run<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Result<String, usize> {
+        let (mut validator, mut text, mut len) = (Validator::new(), String::new(), 0);
+        for mut part in parts {
+            len += part.len();
+            while !part.is_empty() {
+                match validator.next(&mut part).map_err(|_| len)? {
+                    Valid::Str(valid) => text.push_str(valid),
+                    Valid::Char(valid) => text.push(valid),
+                }
+            }
+        }
+        validator.finish().map(|()| text).map_err(|_| len)
+    }
+
+    /// Checks every way to cut `text`: a set bit of `cuts` is a cut after that byte.
+    #[track_caller]
+    fn check_all_cuts(text: &[u8]) {
+        let expected = str::from_utf8(text).ok();
+        for cuts in 0..1_u32 << text.len().saturating_sub(1) {
+            let mut rest = text;
+            let mut parts = Vec::new();
+            for len in (1..text.len()).rev().filter(|len| cuts >> (len - 1) & 1 == 1) {
+                let (front, back) = rest.split_at(len);
+                parts.insert(0, back);
+                rest = front;
+            }
+            parts.insert(0, rest);
+            assert_eq!(run(parts).ok().as_deref(), expected, "{text:02X?}, {cuts:b}");
+        }
+        // Byte by byte, it fails at the first byte that is impossible.
+        let impossible = (1..=text.len()).find(|&len| !naive(&text[..len]).0);
+        let unfinished = expected.is_none().then_some(text.len());
+        assert_eq!(run(text.chunks(1)).err(), impossible.or(unfinished));
+    }
+
+    /// Every boundary of the table, its neighbours, in all strings of up to four bytes.
+    #[test]
+    fn agrees_with_std_on_all_short_texts_however_cut() {
+        const BYTES: [u8; 23] = [
+            0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1,
+            0xEC, 0xED, 0xEF, 0xF0, 0xF1, 0xF3, 0xF4, 0xF5, 0xFF,
+        ];
+        check_all_cuts(&[]);
+        for a in BYTES {
+            check_all_cuts(&[a]);
+            for b in BYTES {
+                check_all_cuts(&[a, b]);
+                for c in BYTES {
+                    check_all_cuts(&[a, b, c]);
+                    for d in BYTES {
+                        check_all_cuts(&[a, b, c, d]);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_character_may_be_cut_anywhere() {
+        for character in (0..=0x10_FFFF).step_by(61).filter_map(char::from_u32) {
+            check_all_cuts(character.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+        // Noncharacters, NUL and a byte order mark are valid, and kept.
+        for text in ["\u{FFFE}", "\u{FFFF}", "\u{10FFFF}", "\0", "\u{FEFF}x"] {
+            check_all_cuts(text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn missing_is_how_much_completes_the_character() {
+        for character in ["é", "€", "🦀"] {
+            for len in 1..character.len() {
+                let mut validator = Validator::new();
+                validator.next(&mut &character.as_bytes()[..len]).unwrap();
+                assert_eq!(validator.missing(), character.len() - len);
+                assert!(validator.finish().is_err());
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_std_however_cut(
+            parts in prop::collection::vec(prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..4),
+                ".{0,20}".prop_map(String::into_bytes),
+                ("\\PC", 0..4_usize).prop_map(|(c, len)| c.as_bytes()[..len.min(c.len())].into()),
+            ], 0..8),
+            len in 1..9_usize,
+        ) {
+            let text = parts.concat();
+            let expected = str::from_utf8(&text).ok();
+            prop_assert_eq!(naive(&text).1, expected.is_some());
+            let expected = expected.map(String::from);
+            prop_assert_eq!(run(text.chunks(len)).ok(), expected.clone());
+            prop_assert_eq!(run(parts.iter().map(Vec::as_slice)).ok(), expected);
+        }
     }
 }

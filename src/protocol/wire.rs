@@ -1,4 +1,6 @@
-//! Bytes on the wire, written legibly, for tests.
+//! What is on the wire, what is received of it and how it is delivered, written legibly for tests.
+
+use super::{CloseBody, Event, Message, Piece, Violation};
 
 /// Reads hex digits, in any grouping, and text in single quotes: `81 05 'Hello'`.
 #[track_caller]
@@ -60,4 +62,67 @@ fn transcripts_are_read_as_they_look() {
     assert_eq!(masked(&wire("81 05 'Hello'")), wire("81 85 37fa213d 7f9f4d5158"));
     assert_eq!(masked(&wire("82 7E 0100 'ab'")), wire("82 FE 0100 37fa213d 5698"));
     assert_eq!(masked(&wire("89 00  82 7F 00")), wire("89 80 37fa213d  82 FF 00"));
+}
+
+/// What was received, in a form that outlives the buffer it was lent from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Received {
+    Text(String),
+    Binary(Vec<u8>),
+    /// A piece of text or not, of this data, and whether it is the first and the last.
+    Piece(bool, Vec<u8>, bool, bool),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    Close(Option<(u16, String)>),
+    Violation(Violation),
+}
+
+impl From<Event<'_>> for Received {
+    fn from(event: Event<'_>) -> Self {
+        match event {
+            Event::Message(Message::Text(text)) => Self::Text(text.into()),
+            Event::Message(Message::Binary(bytes)) => Self::Binary(bytes.into()),
+            Event::Piece(Piece { message, first, last }) => {
+                Self::Piece(message.is_text(), message.as_bytes().into(), first, last)
+            }
+            Event::Ping(payload) => Self::Ping(payload.into()),
+            Event::Pong(payload) => Self::Pong(payload.into()),
+            Event::Close(body) => {
+                Self::Close(body.map(|CloseBody { code, reason }| (code.into(), reason.into())))
+            }
+        }
+    }
+}
+
+pub(crate) fn text(text: &str) -> Received {
+    Received::Text(text.into())
+}
+
+pub(crate) fn binary(transcript: &str) -> Received {
+    Received::Binary(wire(transcript))
+}
+
+pub(crate) fn ping(transcript: &str) -> Received {
+    Received::Ping(wire(transcript))
+}
+
+pub(crate) fn pong(transcript: &str) -> Received {
+    Received::Pong(wire(transcript))
+}
+
+pub(crate) fn close(code: u16, reason: &str) -> Received {
+    Received::Close(Some((code, reason.into())))
+}
+
+pub(crate) fn fail(violation: Violation) -> Received {
+    Received::Violation(violation)
+}
+
+/// Returns all the ways to deliver `input` in which bytes have gone wrong before: whole, byte by
+/// byte, and cut in two at every place.
+pub(crate) fn deliveries(input: &[u8]) -> Vec<Vec<&[u8]>> {
+    let whole = vec![input];
+    let byte_by_byte = input.chunks(1).collect();
+    let cut = |middle| <[_; 2]>::from(input.split_at(middle)).to_vec();
+    [whole, byte_by_byte].into_iter().chain((1..input.len()).map(cut)).collect()
 }

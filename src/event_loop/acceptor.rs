@@ -23,16 +23,15 @@ const RETRY: Duration = Duration::from_millis(100);
 
 /// Listeners, and the connections that have not said yet what they want.
 #[derive(Debug, Default)]
-pub(super) struct Doorway {
+pub(super) struct Acceptor {
     listeners: Vec<Listener>,
     /// Set while no connection can be accepted for want of descriptors, memory or room.
     retry: Option<Instant>,
     /// Connections in the order of their arrival, to find the oldest opening handshake.
     arrivals: VecDeque<PeerId>,
-    mail: bool,
 }
 
-impl Doorway {
+impl Acceptor {
     pub(super) fn add(&mut self, mut listener: Listener, registry: &Registry) -> io::Result<()> {
         let token = Token(WAKER.0 + 1 + self.listeners.len());
         if token.0 >= PeerId::FIRST_TOKEN as usize {
@@ -49,18 +48,11 @@ impl Doorway {
         self.retry = None;
     }
 
-    /// Notes an event for the waker or a listener.
+    /// Notes an event for the listener with this token.
     pub(super) fn note(&mut self, token: Token) {
-        if token == WAKER {
-            self.mail = true;
-        } else if let Some(listener) = self.listeners.get_mut(token.0 - WAKER.0 - 1) {
+        if let Some(listener) = self.listeners.get_mut(token.0 - WAKER.0 - 1) {
             listener.pending = true;
         }
-    }
-
-    /// Whether other threads have asked for something since the last call.
-    pub(super) fn take_mail_flag(&mut self) -> bool {
-        std::mem::take(&mut self.mail)
     }
 
     /// When there will be something to do here without an event.

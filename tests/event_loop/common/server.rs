@@ -1,0 +1,116 @@
+//! The loop, on a thread of its own or turned by hand.
+
+use std::net::SocketAddr;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use wsloop::{Config, EventLoop, Handler, Remote};
+
+use super::{Client, HANG, Script, Told};
+
+/// A loop on a thread, listening on a port of the system's choice.
+///
+/// End with [`stop`](Self::stop), which checks that nothing happened of which the test does not know.
+pub(crate) struct Server {
+    pub(crate) addr: SocketAddr,
+    pub(crate) told: Told,
+    pub(crate) remote: Remote,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// An echo server.
+    pub(crate) fn echo() -> Self {
+        Self::start(Config::new(), Script::echo())
+    }
+
+    pub(crate) fn start(config: Config, (script, told): (Script, Told)) -> Self {
+        let mut event_loop = EventLoop::with_config(config).unwrap();
+        let addr = event_loop.listen("127.0.0.1:0").unwrap();
+        Self::run(event_loop, addr, (script, told))
+    }
+
+    /// Runs a loop that has been prepared.
+    pub(crate) fn run(
+        mut event_loop: EventLoop,
+        addr: SocketAddr,
+        (mut script, told): (Script, Told),
+    ) -> Self {
+        let remote = event_loop.remote();
+        let thread = std::thread::spawn(move || {
+            event_loop.run(&mut script).unwrap();
+            assert!(event_loop.peers().is_empty());
+        });
+        Self { addr, told, remote, thread: Some(thread) }
+    }
+
+    /// Connects and shakes hands, of which the handler is told.
+    #[track_caller]
+    pub(crate) fn open(&self) -> Client {
+        let client = Client::open(self.addr);
+        self.told.expect("open");
+        client
+    }
+
+    /// Waits for the loop to end by itself.
+    #[track_caller]
+    pub(crate) fn join(&mut self) {
+        let result = self.thread.take().unwrap().join();
+        if let Err(panic) = result {
+            std::panic::resume_unwind(panic);
+        }
+    }
+
+    /// Ends the loop. All that was told must have been looked at by then, and nothing more may follow.
+    #[track_caller]
+    pub(crate) fn stop(mut self) {
+        self.remote.shutdown(Duration::ZERO);
+        self.join();
+        assert_eq!(self.told.so_far(), [""; 0], "told, but not expected");
+    }
+
+    /// Ends the loop, as the last peer is told by this.
+    #[track_caller]
+    pub(crate) fn stop_at(mut self, expected: &str) {
+        self.remote.shutdown(Duration::ZERO);
+        self.join();
+        assert_eq!(self.told.so_far(), [expected]);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The test failed, or does not care about the rest.
+        if let Some(thread) = self.thread.take() {
+            self.remote.shutdown(Duration::ZERO);
+            if let Err(panic) = thread.join()
+                && !std::thread::panicking()
+            {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+/// Turns a loop until something is so, and returns how many turns that took.
+#[track_caller]
+pub(crate) fn turn_until<H: Handler>(
+    event_loop: &mut EventLoop,
+    handler: &mut H,
+    mut done: impl FnMut(&mut EventLoop, &mut H) -> bool,
+) -> usize {
+    let mut turns = 0;
+    while !done(event_loop, handler) {
+        let start = clock();
+        event_loop.turn(handler, Some(HANG)).unwrap();
+        assert!(start.elapsed() < HANG, "the loop waits in vain");
+        turns += 1;
+        assert!(turns < 1_000_000, "the loop spins");
+    }
+    turns
+}
+
+#[expect(clippy::disallowed_methods, reason = "only to find out that a test hangs")]
+fn clock() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,19 @@
+//! The event loop on real sockets, through the public API alone.
+//!
+//! Tests are transcripts of a conversation: what a [client](common::Client) writes and reads, as hex with
+//! text in quotes, and what the [handler](common::Script) is told meanwhile. They wait for effects, never
+//! for time to pass, so that they hold on a machine of any speed; the only use of a clock is to fail a
+//! test that hangs.
+
+#![cfg(feature = "event-loop")]
+
+mod backpressure;
+mod closing;
+mod common;
+mod echo;
+mod fairness;
+mod freedom;
+mod lifecycle;
+mod listeners;
+mod opening;
+mod timeouts;

@@ -1,0 +1,175 @@
+//! What happens when nothing happens.
+
+use std::time::Duration;
+
+use wsloop::{CloseCode, Config, EventLoop};
+
+use super::common::{Client, NEVER, REQUEST, Script, Server, frame, masked, turn_until};
+
+/// Soon, but nothing here depends on how soon.
+const SOON: Duration = Duration::from_millis(20);
+
+#[test]
+fn an_idle_peer_is_closed() {
+    let config = Config::new().idle_timeout(Some(SOON)).ping_interval(None);
+    let server = Server::start(config, Script::echo());
+    let mut client = server.open();
+    client.expect("88 0E 03E9 'idle timeout'");
+    client.send("88 02 03E9");
+    client.expect_end();
+    server.told.expect("close 1001 clean IdleTimeout");
+    server.stop();
+}
+
+#[test]
+fn an_idle_peer_that_does_not_answer_is_dropped() {
+    let config = Config::new().idle_timeout(Some(SOON)).ping_interval(None).close_timeout(SOON);
+    let server = Server::start(config, Script::echo());
+    let mut client = server.open();
+    client.expect("88 0E 03E9 'idle timeout'");
+    client.expect_end();
+    server.told.expect("close 1006 unclean IdleTimeout");
+    server.stop();
+}
+
+#[test]
+fn a_peer_that_never_answers_our_close_is_dropped() {
+    let (mut script, told) = Script::echo();
+    script.on_open = Box::new(|peer| peer.close(CloseCode::NORMAL, ""));
+    let server = Server::start(Config::new().close_timeout(SOON), (script, told));
+    let mut client = server.open();
+    client.expect("88 02 03E8");
+    client.expect_end();
+    server.told.expect("close 1006 unclean Local");
+    server.stop();
+}
+
+#[test]
+fn a_peer_that_never_ends_its_stream_is_dropped() {
+    let config = Config::new().close_timeout(SOON).max_connections(1);
+    let server = Server::start(config, Script::echo());
+    for sent in ["88 02 03E8", "83 00"] {
+        let mut client = server.open();
+        client.send(sent);
+        server.told.next();
+        client.read_to_end();
+        // There is room for another only when this one is given up, although its socket is open.
+        let next = server.open();
+        next.end();
+        server.told.expect("close 1006 unclean EndOfStream");
+        drop(client);
+    }
+    server.stop();
+}
+
+#[test]
+fn silence_is_broken_by_pings_and_answers_keep_the_peer() {
+    let config = Config::new().ping_interval(Some(SOON)).idle_timeout(Some(NEVER));
+    let server = Server::start(config, Script::echo());
+    let mut client = server.open();
+    let mut payloads = Vec::new();
+    for _ in 0..3 {
+        // Every Ping has another payload, and there is no next one before the answer.
+        let ping = client.read(6);
+        assert_eq!(ping[..2], [0x89, 0x04]);
+        payloads.push(ping[2..].to_owned());
+        client.write(masked(&frame(0x8A, &ping[2..])));
+    }
+    payloads.dedup();
+    assert_eq!(payloads.len(), 3);
+    // Answers to the loop's own Pings are no business of the handler's.
+    assert_eq!(server.told.so_far(), [""; 0]);
+    server.stop_at("close 1006 unclean Shutdown");
+}
+
+#[test]
+fn a_ping_that_is_not_answered_is_not_repeated() {
+    let config = Config::new().ping_interval(Some(SOON)).idle_timeout(Some(10 * SOON));
+    let server = Server::start(config, Script::echo());
+    let mut client = server.open();
+    let ping = client.read(6);
+    assert_eq!(ping[..2], [0x89, 0x04]);
+    client.expect("88 0E 03E9 'idle timeout'");
+    client.send("88 02 03E9");
+    client.expect_end();
+    server.told.expect("close 1001 clean IdleTimeout");
+    server.stop();
+}
+
+#[test]
+fn a_pong_that_nobody_asked_for_does_not_keep_the_peer() {
+    // The peer sends Pongs without a pause, far quicker than it may be silent.
+    let config = Config::new().ping_interval(None).idle_timeout(Some(10 * SOON));
+    let server = Server::start(config, Script::echo());
+    let mut client = server.open();
+    let mut reader = client.another();
+    let reader = std::thread::spawn(move || reader.expect("88 0E 03E9 'idle timeout'"));
+    while !reader.is_finished() {
+        client.send("8A 02 'hi'");
+    }
+    reader.join().unwrap();
+    client.send("88 02 03E9");
+    client.expect_end();
+    let told = server.told.wait_for("close 1001 clean IdleTimeout");
+    assert!(told.iter().all(|told| told == "pong hi"), "{told:?}");
+    server.stop();
+}
+
+#[test]
+fn a_message_that_is_not_continued_does_not_keep_the_peer() {
+    let config = Config::new().ping_interval(None).idle_timeout(Some(SOON));
+    let server = Server::start(config, Script::echo());
+    let mut client = server.open();
+    client.send("01 01 'a'");
+    client.expect("88 0E 03E9 'idle timeout'");
+    client.send("88 02 03E9");
+    client.expect_end();
+    server.told.expect("close 1001 clean IdleTimeout");
+    server.stop();
+}
+
+#[test]
+fn a_peer_that_takes_nothing_is_dropped() {
+    let (mut script, told) = Script::echo();
+    // More than sockets hold.
+    script.on_open = Box::new(|peer| {
+        peer.send(&*vec![0; 32 << 20]);
+    });
+    let config = Config::new().write_timeout(Some(SOON)).idle_timeout(None).ping_interval(None);
+    let server = Server::start(config, (script, told));
+    let _client = Client::open_small(server.addr);
+    server.told.expect("open");
+    server.told.expect("close 1006 unclean WriteTimeout");
+    server.stop();
+}
+
+#[test]
+fn the_close_timeout_holds_for_a_peer_that_takes_nothing() {
+    let (mut script, told) = Script::echo();
+    script.on_open = Box::new(|peer| {
+        peer.send(&*vec![0; 32 << 20]);
+        peer.close(CloseCode::NORMAL, "");
+    });
+    let config = Config::new().write_timeout(None).close_timeout(SOON);
+    let server = Server::start(config, (script, told));
+    let _client = Client::open_small(server.addr);
+    server.told.expect("open");
+    server.told.expect("close 1006 unclean Local");
+    server.stop();
+}
+
+#[test]
+fn without_timeouts_an_open_peer_is_never_looked_at() {
+    let (mut script, _told) = Script::echo();
+    let config = Config::new().ping_interval(None).idle_timeout(None).write_timeout(None);
+    let mut event_loop = EventLoop::with_config(config.handshake_timeout(SOON)).unwrap();
+    let addr = event_loop.listen("127.0.0.1:0").unwrap();
+    let mut client = Client::connect(addr);
+    client.write(REQUEST);
+    // The deadline of the handshake is still met, to no effect.
+    turn_until(&mut event_loop, &mut script, |event_loop, _| {
+        event_loop.peers().len() == 1 && event_loop.next_timeout().is_none()
+    });
+    client.expect_opened();
+    assert!(!client.has_input());
+}
