@@ -11,6 +11,7 @@ pub(crate) struct Script {
     pub(crate) on_request: Box<OnRequest>,
     pub(crate) on_open: Box<dyn FnMut(&mut Peer<'_>) + Send>,
     pub(crate) on_message: Box<dyn FnMut(&mut Peer<'_>, Message<'_>) + Send>,
+    pub(crate) on_ping: Box<dyn FnMut(&mut Peer<'_>) + Send>,
     pub(crate) on_drain: Box<dyn FnMut(&mut Peer<'_>) + Send>,
     pub(crate) on_close: Box<dyn FnMut(&mut Peer<'_>) + Send>,
     told: Teller,
@@ -35,6 +36,7 @@ impl Script {
             on_message: Box::new(|peer, message| {
                 peer.send(message);
             }),
+            on_ping: Box::new(|_| {}),
             on_drain: Box::new(|_| {}),
             on_close: Box::new(|_| {}),
             told: Teller(sender),
@@ -63,7 +65,8 @@ impl Handler for Script {
         (self.on_message)(peer, message);
     }
 
-    fn on_ping(&mut self, _: &mut Peer<'_>, payload: &[u8]) {
+    fn on_ping(&mut self, peer: &mut Peer<'_>, payload: &[u8]) {
+        (self.on_ping)(peer);
         self.told.tell(format!("ping {}", payload.escape_ascii()).trim_end());
     }
 
