@@ -47,7 +47,13 @@ impl Server {
     /// Connects and shakes hands, of which the handler is told.
     #[track_caller]
     pub(crate) fn open(&self) -> Client {
-        let client = Client::open(self.addr);
+        self.open_at(self.addr)
+    }
+
+    /// The same at another of the loop's addresses.
+    #[track_caller]
+    pub(crate) fn open_at(&self, addr: SocketAddr) -> Client {
+        let client = Client::open(addr);
         self.told.expect("open");
         client
     }
