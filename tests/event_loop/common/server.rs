@@ -61,8 +61,9 @@ impl Server {
     /// Waits for the loop to end by itself.
     #[track_caller]
     pub(crate) fn join(&mut self) {
-        let result = self.thread.take().unwrap().join();
-        if let Err(panic) = result {
+        if let Some(thread) = self.thread.take()
+            && let Err(panic) = thread.join()
+        {
             std::panic::resume_unwind(panic);
         }
     }
@@ -86,14 +87,12 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The test failed, or does not care about the rest.
-        if let Some(thread) = self.thread.take() {
-            self.remote.shutdown(Duration::ZERO);
-            if let Err(panic) = thread.join()
-                && !std::thread::panicking()
-            {
-                std::panic::resume_unwind(panic);
-            }
+        self.remote.shutdown(Duration::ZERO);
+        if !std::thread::panicking() {
+            self.join();
+        } else if let Some(thread) = self.thread.take() {
+            // One panic is enough; that of the loop has been printed.
+            let _ = thread.join();
         }
     }
 }
