@@ -7,7 +7,7 @@ mod wire;
 
 use std::time::Duration;
 
-pub(crate) use self::client::{Client, REQUEST, Socket};
+pub(crate) use self::client::{Client, REQUEST};
 pub(crate) use self::script::{Script, Told};
 pub(crate) use self::server::{Server, turn_until};
 pub(crate) use self::wire::{frame, frames, masked, wire};

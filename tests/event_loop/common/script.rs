@@ -9,15 +9,17 @@ use super::HANG;
 /// What a handler does. Before it does it, it tells that it was called.
 pub(crate) struct Script {
     pub(crate) on_request: Box<OnRequest>,
-    pub(crate) on_open: Box<dyn FnMut(&mut Peer<'_>) + Send>,
-    pub(crate) on_message: Box<dyn FnMut(&mut Peer<'_>, Message<'_>) + Send>,
-    pub(crate) on_ping: Box<dyn FnMut(&mut Peer<'_>) + Send>,
-    pub(crate) on_drain: Box<dyn FnMut(&mut Peer<'_>) + Send>,
-    pub(crate) on_close: Box<dyn FnMut(&mut Peer<'_>) + Send>,
+    pub(crate) on_open: Box<OnEvent>,
+    pub(crate) on_message: Box<OnMessage>,
+    pub(crate) on_ping: Box<OnEvent>,
+    pub(crate) on_drain: Box<OnEvent>,
+    pub(crate) on_close: Box<OnEvent>,
     told: Teller,
 }
 
 type OnRequest = dyn FnMut(&mut Peers, &IncomingRequest<'_>) -> Answer + Send;
+type OnMessage = dyn FnMut(&mut Peer<'_>, Message<'_>) + Send;
+type OnEvent = dyn FnMut(&mut Peer<'_>) + Send;
 
 /// Tells the test that something happened, from whatever thread.
 #[derive(Clone)]
