@@ -79,7 +79,7 @@ impl Acceptor {
                 }
                 match listener.accept() {
                     Accepted::Connection(transport, addr) => return Some((transport, addr)),
-                    Accepted::None => listener.pending = false,
+                    Accepted::None | Accepted::Broken => listener.pending = false,
                     Accepted::Failed => {}
                     Accepted::Exhausted => {
                         self.retry = Some(now + RETRY);
