@@ -6,6 +6,7 @@
 
 use std::error::Error;
 use std::io::{Write, stdout};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use lexopt::prelude::*;
@@ -27,8 +28,18 @@ impl Handler for Echo {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let Some(Arguments { listen, max_message }) = Arguments::parse()? else { return Ok(()) };
+fn main() -> ExitCode {
+    match Arguments::parse().map_err(Into::into).and_then(serve) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("echo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(arguments: Option<Arguments>) -> Result<(), Box<dyn Error>> {
+    let Some(Arguments { listen, max_message }) = arguments else { return Ok(()) };
     let mut event_loop = EventLoop::with_config(Config::new().max_message_size(max_message))?;
     let addr = event_loop
         .listen(&listen)

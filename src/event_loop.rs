@@ -50,6 +50,7 @@ use self::close::CloseCause as Cause;
 use self::deadlines::Deadlines;
 use self::entry::{Expired, Stage};
 use self::intake::{Intake, NO_CLOSE, finish, lost};
+use self::listener::Accepted;
 use self::transport::Transport;
 use self::write_queue::Flushed;
 use crate::handshake::{HeadBuffer, Refusal};
@@ -307,11 +308,12 @@ impl EventLoop {
     fn accept(&mut self) {
         for _ in 0..acceptor::MAX_ACCEPTED {
             let room = self.peers.entries.len() < self.peers.config.limits.connections;
-            let Some((transport, addr)) = self.acceptor.accept(self.peers.now, room) else {
-                return;
-            };
-            // Registering fails for want of kernel memory. Then it is as if the client had not come.
-            let _ = self.insert(transport, addr);
+            match self.acceptor.accept(self.peers.now, room) {
+                // Registering fails for want of kernel memory. Then it is as if the client had not come.
+                Some(Accepted::Connection(transport, addr)) => drop(self.insert(transport, addr)),
+                Some(_) => {}
+                None => return,
+            }
         }
     }
 

@@ -2,19 +2,17 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mio::{Registry, Token};
 
 use super::listener::{Accepted, Listener};
-use super::transport::Transport;
 use super::{PeerId, Peers};
 
 /// The token of the waker; listeners have those that follow.
 pub(super) const WAKER: Token = Token(0);
 
-/// How many connections are accepted in a turn, so that a storm of them does not keep peers waiting.
+/// How many connections are accepted in a turn, those included that fail, so that a storm of them does not keep peers waiting.
 pub(super) const MAX_ACCEPTED: usize = 64;
 
 /// How long to wait before trying again, if no descriptor is freed before: short enough to go unnoticed,
@@ -25,6 +23,8 @@ const RETRY: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub(super) struct Acceptor {
     listeners: Vec<Listener>,
+    /// Which of them accepted last.
+    turn: usize,
     /// Set while no connection can be accepted for want of descriptors, memory or room.
     retry: Option<Instant>,
     /// Connections in the order of their arrival, to find the oldest opening handshake.
@@ -61,31 +61,27 @@ impl Acceptor {
         pending.then(|| self.retry.unwrap_or(now))
     }
 
-    /// Accepts a connection, if there is one, and room for it.
-    pub(super) fn accept(
-        &mut self,
-        now: Instant,
-        room: bool,
-    ) -> Option<(Transport, Option<SocketAddr>)> {
+    /// Tries to accept a connection, if there is `room` for one more. Listeners take turns.
+    ///
+    /// Returns `None` when there is nothing to do until the next event, or until [`next`](Self::next).
+    pub(super) fn accept(&mut self, now: Instant, room: bool) -> Option<Accepted> {
         if self.retry.is_some_and(|at| now < at) {
             return None;
         }
         self.retry = None;
-        for listener in &mut self.listeners {
-            while listener.pending {
-                if !room {
+        for _ in 0..self.listeners.len() {
+            self.turn = (self.turn + 1) % self.listeners.len();
+            let listener = &mut self.listeners[self.turn];
+            if !listener.pending {
+                continue;
+            }
+            match if room { listener.accept() } else { Accepted::Exhausted } {
+                Accepted::None | Accepted::Broken => listener.pending = false,
+                Accepted::Exhausted => {
                     self.retry = Some(now + RETRY);
                     return None;
                 }
-                match listener.accept() {
-                    Accepted::Connection(transport, addr) => return Some((transport, addr)),
-                    Accepted::None => listener.pending = false,
-                    Accepted::Failed => {}
-                    Accepted::Exhausted => {
-                        self.retry = Some(now + RETRY);
-                        return None;
-                    }
-                }
+                accepted => return Some(accepted),
             }
         }
         None

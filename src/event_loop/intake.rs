@@ -174,7 +174,8 @@ impl Receiver {
         inbox: &Arc<Inbox>,
     ) {
         while !input.is_empty() {
-            if peers.entry(id).is_none_or(|entry| entry.stage == Stage::Over) {
+            let goes_on = |entry: &Entry| entry.stage != Stage::Over && !entry.flags.dropped;
+            if !peers.entry(id).is_some_and(goes_on) {
                 return self.discard(peers, id, input.len());
             }
             match &mut self.stage {

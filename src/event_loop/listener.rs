@@ -36,6 +36,8 @@ pub(super) enum Accepted {
     None,
     /// This one failed before it was ours; there may be others.
     Failed,
+    /// It is the listener itself that failed, and will again.
+    Broken,
     /// No descriptor or no memory is left. The connection waits in the backlog, and no event
     /// will tell of it again.
     Exhausted,
@@ -66,6 +68,7 @@ impl Listener {
             Ok((transport, addr)) => Accepted::Connection(transport, addr),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Accepted::None,
             Err(error) if is_exhaustion(&error) => Accepted::Exhausted,
+            Err(error) if is_the_listeners(&error) => Accepted::Broken,
             // ECONNABORTED, EPROTO, EPERM, EINTR and the network errors that Linux passes on from the
             // new socket: none of them says anything about the listener.
             Err(_) => Accepted::Failed,
@@ -76,8 +79,9 @@ impl Listener {
         match &self.socket {
             Socket::Tcp(socket) => {
                 let (stream, addr) = socket.accept()?;
-                // Frames are written whole, so that waiting for more could only delay them.
-                stream.set_nodelay(true)?;
+                // Frames are written whole, so that waiting for more could only delay them. That
+                // fails only if the connection is gone again, which reading from it will tell.
+                let _ = stream.set_nodelay(true);
                 Ok((Transport::Tcp(stream), Some(addr)))
             }
             #[cfg(unix)]
@@ -120,6 +124,21 @@ fn is_exhaustion(error: &io::Error) -> bool {
         &[24, 23, 105, 12]
     } else {
         &[24, 23, 55, 12]
+    };
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
+}
+
+/// EINVAL, ENOTSOCK or EOPNOTSUPP: the socket was shut down, or is not one that listens. Linux passes EOPNOTSUPP on
+/// from a new socket, too; then the next event tells of those behind it.
+fn is_the_listeners(error: &io::Error) -> bool {
+    let codes: &[i32] = if cfg!(windows) {
+        &[10022, 10038, 10045]
+    } else if cfg!(any(target_os = "linux", target_os = "android")) {
+        &[22, 88, 95]
+    } else if cfg!(target_vendor = "apple") {
+        &[22, 38, 102]
+    } else {
+        &[22, 38, 45]
     };
     error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }

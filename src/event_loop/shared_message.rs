@@ -24,7 +24,7 @@ use crate::protocol::encode_frame;
 /// ```
 #[derive(Clone, Debug)]
 pub struct SharedMessage {
-    frame: Arc<[u8]>,
+    frame: Arc<Vec<u8>>,
 }
 
 impl SharedMessage {
@@ -34,11 +34,11 @@ impl SharedMessage {
         let header = Header::new(message.opcode(), message.len() as u64);
         let mut frame = Vec::with_capacity(header.encoded_len() + message.len());
         encode_frame(header, message.as_bytes(), &mut frame);
-        Self { frame: frame.into() }
+        Self { frame: Arc::new(frame) }
     }
 
     /// The whole of it: one frame, unmasked as a server sends it.
-    pub(super) fn frame(&self) -> &Arc<[u8]> {
+    pub(super) fn frame(&self) -> &Arc<Vec<u8>> {
         &self.frame
     }
 }

@@ -41,7 +41,7 @@ enum Segment {
     /// Frames of this peer's alone, with room for more.
     Owned(Vec<u8>),
     /// One frame that other peers are sent as well.
-    Shared(Arc<[u8]>),
+    Shared(Arc<Vec<u8>>),
     /// What comes before the first frame, or instead of any.
     Opaque(Vec<u8>),
 }
@@ -93,7 +93,7 @@ impl WriteQueue {
 
     /// Appends a frame that is shared with other queues: by reference, unless it is small and finds
     /// room in a block that is to be written anyway.
-    pub(super) fn push_shared(&mut self, frame: &Arc<[u8]>, pool: &mut BufferPool) {
+    pub(super) fn push_shared(&mut self, frame: &Arc<Vec<u8>>, pool: &mut BufferPool) {
         let pending = self.pending(pool);
         pending.bytes += frame.len();
         match pending.segments.back_mut() {

@@ -1,1 +1,258 @@
+//! Peers that are sent more than they read.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use wsloop::{Config, Message, Overflow, PeerId, SendStatus};
+
+use super::common::{Client, NEVER, Script, Server, frame, frames, masked};
+
+const MEGABYTE: usize = 1 << 20;
+
+/// Timeouts that leave slow peers alone.
+fn patient() -> Config {
+    Config::new().idle_timeout(None).ping_interval(None).write_timeout(None).close_timeout(NEVER)
+}
+
+/// An echo server facing a client that sends and does not read stops reading from it. It serves others
+/// meanwhile, and nothing is lost once the client reads.
+#[test]
+fn a_peer_that_does_not_read_is_not_read_from() {
+    const MARK: usize = 32 << 10;
+    const LARGEST: usize = 4 << 10;
+    let [congested, most] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
+    let (mut script, told) = Script::echo();
+    script.on_message = {
+        let [congested, most] = [&congested, &most].map(Arc::clone);
+        Box::new(move |peer, message| {
+            let status = peer.send(message);
+            assert_ne!(status, SendStatus::Dropped);
+            if status == SendStatus::Congested {
+                congested.fetch_add(1, SeqCst);
+            }
+            most.fetch_max(peer.queued_bytes(), SeqCst);
+        })
+    };
+    let server = Server::start(patient().high_water_mark(MARK), (script, told));
+    let mut neighbour = server.open();
+    let mut flooder = Client::open_small(server.addr);
+
+    let messages: Vec<_> =
+        (0..251).map(|i: usize| frame(0x82, &vec![i as u8; i * 997 % LARGEST])).collect();
+    let sent = masked(&messages.concat());
+    let mut round_trips = 0;
+    let written = flooder.write_until(&sent, || {
+        neighbour.send("81 02 'hi'");
+        neighbour.expect("81 02 'hi'");
+        // The loop reads no more from the flooder, although it has turned since.
+        round_trips += usize::from(congested.load(SeqCst) > 0);
+        round_trips == 20
+    });
+    assert!(most.load(SeqCst) <= MARK + LARGEST + 4, "queued {}", most.load(SeqCst));
+
+    // Up to the end of the last round, which the loop takes as it can send again.
+    let rounds = written.div_ceil(sent.len());
+    let mut reader = flooder.another();
+    let reader = std::thread::spawn(move || {
+        let round = messages.concat();
+        for _ in 0..rounds {
+            reader.expect_bytes(&round);
+        }
+    });
+    flooder.write(&sent[(written + sent.len() - 1) % sent.len() + 1..]);
+    reader.join().unwrap();
+    flooder.close();
+    server.told.wait_for("close 1000 clean Remote");
+    neighbour.close();
+    server.told.wait_for("close 1000 clean Remote");
+    server.stop();
+}
+
+/// Sends messages of a kibibyte that begin with their number, until one is dropped. Returns how many were not.
+fn send_until_dropped(mut send: impl FnMut(Message<'_>) -> SendStatus) -> u32 {
+    let sent =
+        (0..).find(|&number| send(Message::Binary(&numbered(number))) == SendStatus::Dropped);
+    sent.unwrap()
+}
+
+fn numbered(number: u32) -> Vec<u8> {
+    [&number.to_be_bytes()[..], &[0; 1020]].concat()
+}
+
+#[test]
+fn a_message_over_the_limit_is_dropped_and_the_peer_stays() {
+    let (mut script, told) = Script::echo();
+    let teller = script.teller();
+    script.on_open = Box::new(move |peer| {
+        let sent = send_until_dropped(|message| {
+            assert!(peer.queued_bytes() <= 64 << 10);
+            peer.send(message)
+        });
+        teller.tell(&format!("sent {sent}"));
+        // It is the same for those that follow, until there is room.
+        assert_eq!(peer.send(&*numbered(0)), SendStatus::Dropped);
+        assert!(peer.queued_bytes() <= 64 << 10);
+    });
+    let config = patient().high_water_mark(16 << 10).write_queue_limit(64 << 10);
+    let server = Server::start(config.overflow(Overflow::DropMessage), (script, told));
+    let mut client = server.open();
+    // 64 KiB less the response to the handshake, which waits as well, in frames of 1028 bytes.
+    server.told.expect("sent 63");
+    for number in 0..63 {
+        client.expect_bytes(&frame(0x82, &numbered(number)));
+    }
+    server.told.expect("drain");
+    client.send("81 05 'Hello'");
+    client.expect("81 05 'Hello'");
+    server.told.expect("text Hello");
+    client.close();
+    server.told.expect("close 1000 clean Remote");
+    server.stop();
+}
+
+#[test]
+fn a_peer_over_the_limit_is_closed() {
+    let (mut script, told) = Script::echo();
+    script.on_open = Box::new(|peer| {
+        send_until_dropped(|message| peer.send(message));
+        assert_eq!(peer.send("too late"), SendStatus::Dropped);
+    });
+    let config = patient().high_water_mark(16 << 10).write_queue_limit(64 << 10);
+    let server = Server::start(config, (script, told));
+    let mut client = server.open();
+    // What has not begun is never sent.
+    client.expect("88 12 03F0 'too slow to read'");
+    client.send("88 02 03F0");
+    client.expect_end();
+    server.told.expect("close 1008 clean QueueFull");
+    server.stop();
+}
+
+#[test]
+fn a_peer_over_the_limit_is_sent_the_rest_of_what_has_begun() {
+    let (mut script, told) = Script::echo();
+    let mut slow: Option<PeerId> = None;
+    script.on_open = Box::new(move |peer| match slow {
+        // More than sockets hold, in one message: an idle peer may be sent that, whatever the limit.
+        None => {
+            slow = Some(peer.id());
+            assert_eq!(peer.send(&*vec![0x55; 16 * MEGABYTE]), SendStatus::Congested);
+        }
+        Some(slow) => {
+            assert_eq!(peer.peers().send(slow, "behind"), SendStatus::Dropped);
+        }
+    });
+    let config = patient().high_water_mark(16 << 10).write_queue_limit(64 << 10);
+    let server = Server::start(config, (script, told));
+    let mut client = Client::open_small(server.addr);
+    server.told.expect("open");
+    let trigger = server.open();
+    client.expect_bytes(&frame(0x82, &vec![0x55; 16 * MEGABYTE]));
+    client.expect("88 12 03F0 'too slow to read'");
+    client.send("88 02 03F0");
+    client.expect_end();
+    server.told.expect("close 1008 clean QueueFull");
+    trigger.close();
+    server.told.expect("close 1000 clean Remote");
+    server.stop();
+}
+
+#[test]
+fn a_message_larger_than_the_limit_can_be_sent_to_a_peer_that_is_not_slow() {
+    let (mut script, told) = Script::echo();
+    script.on_message = Box::new(|peer, _| {
+        assert_eq!(peer.send(&*vec![0x55; MEGABYTE]), SendStatus::Congested);
+    });
+    let config = patient().high_water_mark(1000).write_queue_limit(2000);
+    let server = Server::start(config, (script, told));
+    let mut client = server.open();
+    for _ in 0..3 {
+        client.send("81 00");
+        client.expect_bytes(&frame(0x82, &vec![0x55; MEGABYTE]));
+        server.told.expect("text");
+        server.told.expect("drain");
+    }
+    client.close();
+    server.told.expect("close 1000 clean Remote");
+    server.stop();
+}
+
+/// Floods a server with Pings, unread, until Pongs wait in its queue, and with some more.
+/// Returns how many Pings that were. The handler is told of each.
+fn flood_with_pings(
+    server: &Server,
+    client: &mut Client,
+    queued: &AtomicUsize,
+    mark: usize,
+) -> u32 {
+    let mut pings = 0;
+    let mut beyond = 0;
+    while beyond < 1000 {
+        client.write(masked(&frame(0x89, &ping_payload(pings))));
+        let told = server.told.next();
+        assert!(told.starts_with("ping "), "{told}");
+        pings += 1;
+        beyond += u32::from(queued.load(SeqCst) > mark);
+    }
+    pings
+}
+
+fn ping_payload(number: u32) -> Vec<u8> {
+    [&number.to_be_bytes()[..], &[b'x'; 121]].concat()
+}
+
+fn ping_flood(end: impl FnOnce(&Server, &mut Client, u32) -> Vec<u8>) {
+    const MARK: usize = 16 << 10;
+    let queued = Arc::new(AtomicUsize::new(0));
+    let (mut script, told) = Script::echo();
+    script.on_ping = {
+        let queued = Arc::clone(&queued);
+        Box::new(move |peer| queued.store(peer.queued_bytes(), SeqCst))
+    };
+    let server = Server::start(patient().high_water_mark(MARK), (script, told));
+    let mut client = Client::open_small(server.addr);
+    server.told.expect("open");
+    let pings = flood_with_pings(&server, &mut client, &queued, MARK);
+    // The last Pong that found the queue below the mark, and the one that is owed.
+    assert!(queued.load(SeqCst) <= MARK + 2 * 127, "queued {}", queued.load(SeqCst));
+
+    let received = end(&server, &mut client, pings);
+    let pongs: Vec<u32> = frames(&received)
+        .into_iter()
+        .map(|(first_byte, payload)| {
+            assert_eq!((first_byte, payload.len()), (0x8A, 125));
+            u32::from_be_bytes(*payload.first_chunk().unwrap())
+        })
+        .collect();
+    assert!(pongs.is_sorted_by(|a, b| a < b), "none is answered twice, nor out of order");
+    // Of the last thousand, the kernel may have made room for some.
+    assert!(pongs.len() + 500 <= pings as usize, "{} of {pings} are answered", pongs.len());
+    assert_eq!(pongs.last(), Some(&(pings - 1)), "the latest is answered");
+    server.stop();
+}
+
+#[test]
+fn a_peer_that_pings_and_does_not_read_is_owed_one_pong() {
+    ping_flood(|server, client, pings| {
+        let mut received = Vec::new();
+        while !received.ends_with(&ping_payload(pings - 1)) {
+            received.extend(client.read(127));
+        }
+        client.send("88 00");
+        client.expect("88 00");
+        client.expect_end();
+        server.told.expect("close 1005 clean Remote");
+        received
+    });
+}
+
+#[test]
+fn the_pong_that_is_owed_goes_before_the_close() {
+    ping_flood(|server, client, _| {
+        client.send("88 00");
+        server.told.expect("close 1005 clean Remote");
+        let mut received = client.read_to_end();
+        assert_eq!(received.split_off(received.len() - 2), [0x88, 0]);
+        received
+    });
+}

@@ -1,1 +1,265 @@
+//! What a handler may do to peers: anything, at any time.
 
+use wsloop::{CloseCode, Config, PeerId, SendStatus, SharedMessage};
+
+use super::common::{Client, NEVER, REQUEST, Script, Server, masked, wire};
+
+#[test]
+fn a_peer_may_be_aborted_in_its_own_message() {
+    let (mut script, told) = Script::echo();
+    script.on_message = Box::new(|peer, _| {
+        let id = peer.id();
+        assert_eq!((peer.peers().len(), peer.peers().contains(id)), (1, true));
+        peer.abort();
+        assert_eq!((peer.peers().len(), peer.peers().contains(id)), (0, false));
+        assert!(peer.peers().peer(id).is_none());
+        assert_eq!(peer.send("to nobody"), SendStatus::Dropped);
+        peer.close(CloseCode::NORMAL, "");
+        peer.abort();
+    });
+    let server = Server::start(Config::new(), (script, told));
+    for behind in ["81 01 'b'  81 01 'c'", "89 00", "88 02 03E8", "83 00"] {
+        let mut client = server.open();
+        client.send(&format!("81 01 'a'  {behind}"));
+        client.expect_gone();
+        server.told.expect("text a");
+        server.told.expect("close 1006 unclean Aborted");
+    }
+    server.stop();
+}
+
+#[test]
+fn a_peer_may_be_closed_when_it_opens() {
+    let (mut script, told) = Script::echo();
+    script.on_open = Box::new(|peer| {
+        peer.send("no");
+        peer.close(CloseCode::POLICY_VIOLATION, "");
+    });
+    let server = Server::start(Config::new().close_timeout(NEVER), (script, told));
+    let mut client = Client::connect(server.addr);
+    client.write([REQUEST.as_bytes(), &masked(&wire("81 01 'a'  88 00"))].concat());
+    client.expect_opened();
+    client.expect("81 02 'no'  88 02 03F0");
+    client.expect_end();
+    server.told.expect("open");
+    server.told.expect("close 1005 clean Local");
+    server.stop();
+}
+
+#[test]
+fn a_peer_may_be_aborted_when_it_opens() {
+    let (mut script, told) = Script::echo();
+    script.on_open = Box::new(|peer| peer.abort());
+    let server = Server::start(Config::new(), (script, told));
+    for behind in ["", "81 01 'a'  81 01 'b'", "89 00", "88 02 03E8", "83 00"] {
+        let mut client = Client::connect(server.addr);
+        client.write([REQUEST.as_bytes(), &masked(&wire(behind))].concat());
+        client.expect_gone();
+        server.told.expect("open");
+        server.told.expect("close 1006 unclean Aborted");
+    }
+    server.stop();
+}
+
+#[test]
+fn a_handler_may_abort_all_others() {
+    let (mut script, told) = Script::echo();
+    script.on_message = Box::new(|peer, message| {
+        let me = peer.id();
+        let others: Vec<PeerId> = peer.peers().ids().filter(|&id| id != me).collect();
+        for other in others {
+            peer.peers().abort(other);
+        }
+        assert!(peer.peers().ids().eq([me]));
+        peer.send(message);
+    });
+    let server = Server::start(Config::new(), (script, told));
+    let mut clients: Vec<_> = (0..10).map(|_| server.open()).collect();
+    let mut last = clients.pop().unwrap();
+    // They may have been heard in the same turn: those that were aborted are not any more.
+    for client in &mut clients {
+        client.send("8A 00");
+    }
+    last.send("81 03 'out'");
+    last.expect("81 03 'out'");
+    for mut client in clients {
+        client.expect_gone();
+    }
+    let told = server.told.wait_for("text out");
+    assert!(told.iter().all(|told| told == "pong"), "{told:?}");
+    for _ in 0..9 {
+        server.told.expect("close 1006 unclean Aborted");
+    }
+    last.close();
+    server.told.expect("close 1000 clean Remote");
+    server.stop();
+}
+
+#[test]
+fn in_on_close_others_can_be_sent_to_but_not_the_peer_itself() {
+    let (mut script, told) = Script::echo();
+    script.on_close = Box::new(|peer| {
+        assert_eq!(peer.send("to nobody"), SendStatus::Dropped);
+        assert_eq!(peer.ping(b""), SendStatus::Dropped);
+        peer.close(CloseCode::NORMAL, "");
+        peer.abort();
+        peer.peers().broadcast("one is gone");
+    });
+    let server = Server::start(Config::new(), (script, told));
+    let mut witness = server.open();
+    for (sent, told) in [
+        ("88 02 03E8", "close 1000 clean Remote"),
+        ("83 00", "close 1006 unclean Violation(ReservedOpcode)"),
+    ] {
+        let mut client = server.open();
+        client.send(sent);
+        server.told.expect(told);
+        witness.expect("81 0B 'one is gone'");
+        let answer = client.read_to_end();
+        assert_eq!((answer[0], answer.len()), (0x88, 4), "nothing follows the Close");
+    }
+    // The connection is gone already when on_close is called for one that breaks.
+    server.open().reset();
+    server.told.expect("close 1006 unclean Lost(ConnectionReset)");
+    witness.expect("81 0B 'one is gone'");
+    witness.close();
+    server.told.expect("close 1000 clean Remote");
+    server.stop();
+}
+
+#[test]
+fn ends_may_cause_others() {
+    let (mut script, told) = Script::echo();
+    // Each takes the next one along.
+    script.on_close = Box::new(|peer| {
+        let next = peer.peers().ids().next();
+        if let Some(next) = next {
+            peer.peers().abort(next);
+        }
+    });
+    let server = Server::start(Config::new(), (script, told));
+    let mut clients: Vec<_> = (0..5).map(|_| server.open()).collect();
+    clients.pop().unwrap().close();
+    server.told.expect("close 1000 clean Remote");
+    for mut client in clients {
+        client.expect_gone();
+        server.told.expect("close 1006 unclean Aborted");
+    }
+    server.stop();
+}
+
+#[test]
+fn the_id_of_a_peer_that_is_gone_finds_nothing() {
+    let (mut script, told) = Script::echo();
+    let mut ids: Vec<PeerId> = Vec::new();
+    script.on_open = Box::new(move |peer| {
+        let message = SharedMessage::new("to nobody");
+        for &gone in &ids {
+            assert!(!peer.peers().contains(gone));
+            assert!(peer.peers().peer(gone).is_none());
+            assert_eq!(peer.peers().send(gone, "to nobody"), SendStatus::Dropped);
+            assert_eq!(peer.peers().send_shared(gone, &message), SendStatus::Dropped);
+            assert_eq!(peer.peers().ping(gone, b""), SendStatus::Dropped);
+            assert_eq!(peer.peers().queued_bytes(gone), 0);
+            assert_eq!(peer.peers().remote_addr(gone), None);
+            peer.peers().close(gone, CloseCode::NORMAL, "");
+            peer.peers().abort(gone);
+        }
+        assert!(!ids.contains(&peer.id()));
+        ids.push(peer.id());
+    });
+    // One connection at a time, so that each takes the place of the one before.
+    let server = Server::start(Config::new().max_connections(1), (script, told));
+    for _ in 0..3 {
+        let mut client = server.open();
+        client.send("81 05 'Hello'");
+        client.expect("81 05 'Hello'");
+        server.told.expect("text Hello");
+        client.close();
+        server.told.expect("close 1000 clean Remote");
+    }
+    server.stop();
+}
+
+#[test]
+fn a_peer_may_be_aborted_when_it_has_drained() {
+    let (mut script, told) = Script::echo();
+    script.on_open = Box::new(|peer| {
+        assert_eq!(peer.send("0123456789"), SendStatus::Congested);
+    });
+    script.on_drain = Box::new(|peer| peer.abort());
+    let server = Server::start(Config::new().high_water_mark(8), (script, told));
+    let mut client = server.open();
+    client.expect("81 0A '0123456789'");
+    client.expect_gone();
+    server.told.expect("drain");
+    server.told.expect("close 1006 unclean Aborted");
+    server.stop();
+}
+
+#[test]
+fn a_broadcast_reaches_all_that_are_open() {
+    let (mut script, told) = Script::echo();
+    script.on_message = Box::new(|peer, message| peer.peers().broadcast(message));
+    let server = Server::start(Config::new(), (script, told));
+    let mut clients: Vec<_> = (0..5).map(|_| server.open()).collect();
+    // Not to those who are still at the door: it would come before the response.
+    let mut late = Client::connect(server.addr);
+    late.write(&REQUEST[..40]);
+    clients[0].send("81 02 'hi'");
+    for client in &mut clients {
+        client.expect("81 02 'hi'");
+    }
+    server.told.expect("text hi");
+    late.write(&REQUEST[40..]);
+    late.expect_opened();
+    server.told.expect("open");
+    clients.push(late);
+    for client in clients {
+        client.close();
+        server.told.expect("close 1000 clean Remote");
+    }
+    server.stop();
+}
+
+#[test]
+fn a_ping_of_our_own_is_answered_to_the_handler() {
+    let (mut script, told) = Script::echo();
+    script.on_open = Box::new(|peer| {
+        assert_eq!(peer.ping(b"hi"), SendStatus::Queued);
+        assert_eq!(peer.ping(&[0; 126]), SendStatus::Dropped);
+    });
+    let server = Server::start(Config::new(), (script, told));
+    let mut client = server.open();
+    client.expect("89 02 'hi'");
+    client.send("8A 02 'hi'");
+    server.told.expect("pong hi");
+    client.close();
+    server.told.expect("close 1000 clean Remote");
+    server.stop();
+}
+
+#[test]
+fn a_closure_is_a_handler() {
+    let mut event_loop = wsloop::EventLoop::new().unwrap();
+    let addr = event_loop.listen("127.0.0.1:0").unwrap();
+    let remote = event_loop.remote();
+    let client = std::thread::spawn(move || {
+        let mut client = Client::open(addr);
+        client.send("81 05 'Hello'");
+        client.expect("81 05 'Hello'");
+        remote.shutdown(NEVER);
+        client.expect("88 02 03E9");
+        client.send("88 02 03E9");
+        client.expect_end();
+    });
+    let mut heard = Vec::new();
+    event_loop
+        .run(&mut |peer: &mut wsloop::Peer<'_>, message: wsloop::Message<'_>| {
+            heard.push(message.as_bytes().to_owned());
+            peer.send(message);
+        })
+        .unwrap();
+    client.join().unwrap();
+    assert_eq!(heard, [b"Hello"]);
+}

@@ -11,7 +11,7 @@ const SOON: Duration = Duration::from_millis(20);
 
 #[test]
 fn an_idle_peer_is_closed() {
-    let config = Config::new().idle_timeout(Some(SOON)).ping_interval(None);
+    let config = Config::new().idle_timeout(Some(SOON)).ping_interval(None).close_timeout(NEVER);
     let server = Server::start(config, Script::echo());
     let mut client = server.open();
     client.expect("88 0E 03E9 'idle timeout'");
@@ -99,7 +99,8 @@ fn a_ping_that_is_not_answered_is_not_repeated() {
 #[test]
 fn a_pong_that_nobody_asked_for_does_not_keep_the_peer() {
     // The peer sends Pongs without a pause, far quicker than it may be silent.
-    let config = Config::new().ping_interval(None).idle_timeout(Some(10 * SOON));
+    let config =
+        Config::new().ping_interval(None).idle_timeout(Some(10 * SOON)).close_timeout(NEVER);
     let server = Server::start(config, Script::echo());
     let mut client = server.open();
     let mut reader = client.another();
@@ -117,7 +118,7 @@ fn a_pong_that_nobody_asked_for_does_not_keep_the_peer() {
 
 #[test]
 fn a_message_that_is_not_continued_does_not_keep_the_peer() {
-    let config = Config::new().ping_interval(None).idle_timeout(Some(SOON));
+    let config = Config::new().ping_interval(None).idle_timeout(Some(SOON)).close_timeout(NEVER);
     let server = Server::start(config, Script::echo());
     let mut client = server.open();
     client.send("01 01 'a'");

@@ -58,7 +58,7 @@ impl Rig {
     fn push_shared(&mut self, payload: &[u8]) {
         let frame = frame(Opcode::Binary, payload);
         self.expected.extend_from_slice(&frame);
-        self.queue.push_shared(&frame.into(), &mut self.pool);
+        self.queue.push_shared(&Arc::new(frame), &mut self.pool);
     }
 
     fn flush(&mut self, socket: &mut Socket) -> Flushed {
@@ -134,7 +134,7 @@ fn a_socket_that_takes_nothing_without_a_reason_is_an_error() {
 #[test]
 fn shared_frames_are_not_copied() {
     let mut rig = Rig::default();
-    let shared: Arc<[u8]> = frame(Opcode::Text, b"to all").into();
+    let shared = Arc::new(frame(Opcode::Text, b"to all"));
     rig.queue.push_shared(&shared, &mut rig.pool);
     assert_eq!(Arc::strong_count(&shared), 2);
     rig.flush(&mut Socket::endless());

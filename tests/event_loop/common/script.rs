@@ -9,14 +9,17 @@ use super::HANG;
 /// What a handler does. Before it does it, it tells that it was called.
 pub(crate) struct Script {
     pub(crate) on_request: Box<OnRequest>,
-    pub(crate) on_open: Box<dyn FnMut(&mut Peer<'_>) + Send>,
-    pub(crate) on_message: Box<dyn FnMut(&mut Peer<'_>, Message<'_>) + Send>,
-    pub(crate) on_drain: Box<dyn FnMut(&mut Peer<'_>) + Send>,
-    pub(crate) on_close: Box<dyn FnMut(&mut Peer<'_>) + Send>,
+    pub(crate) on_open: Box<OnEvent>,
+    pub(crate) on_message: Box<OnMessage>,
+    pub(crate) on_ping: Box<OnEvent>,
+    pub(crate) on_drain: Box<OnEvent>,
+    pub(crate) on_close: Box<OnEvent>,
     told: Teller,
 }
 
 type OnRequest = dyn FnMut(&mut Peers, &IncomingRequest<'_>) -> Answer + Send;
+type OnMessage = dyn FnMut(&mut Peer<'_>, Message<'_>) + Send;
+type OnEvent = dyn FnMut(&mut Peer<'_>) + Send;
 
 /// Tells the test that something happened, from whatever thread.
 #[derive(Clone)]
@@ -35,6 +38,7 @@ impl Script {
             on_message: Box::new(|peer, message| {
                 peer.send(message);
             }),
+            on_ping: Box::new(|_| {}),
             on_drain: Box::new(|_| {}),
             on_close: Box::new(|_| {}),
             told: Teller(sender),
@@ -63,7 +67,8 @@ impl Handler for Script {
         (self.on_message)(peer, message);
     }
 
-    fn on_ping(&mut self, _: &mut Peer<'_>, payload: &[u8]) {
+    fn on_ping(&mut self, peer: &mut Peer<'_>, payload: &[u8]) {
+        (self.on_ping)(peer);
         self.told.tell(format!("ping {}", payload.escape_ascii()).trim_end());
     }
 

@@ -47,7 +47,13 @@ impl Server {
     /// Connects and shakes hands, of which the handler is told.
     #[track_caller]
     pub(crate) fn open(&self) -> Client {
-        let client = Client::open(self.addr);
+        self.open_at(self.addr)
+    }
+
+    /// The same at another of the loop's addresses.
+    #[track_caller]
+    pub(crate) fn open_at(&self, addr: SocketAddr) -> Client {
+        let client = Client::open(addr);
         self.told.expect("open");
         client
     }
@@ -55,8 +61,9 @@ impl Server {
     /// Waits for the loop to end by itself.
     #[track_caller]
     pub(crate) fn join(&mut self) {
-        let result = self.thread.take().unwrap().join();
-        if let Err(panic) = result {
+        if let Some(thread) = self.thread.take()
+            && let Err(panic) = thread.join()
+        {
             std::panic::resume_unwind(panic);
         }
     }
@@ -80,14 +87,12 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The test failed, or does not care about the rest.
-        if let Some(thread) = self.thread.take() {
-            self.remote.shutdown(Duration::ZERO);
-            if let Err(panic) = thread.join()
-                && !std::thread::panicking()
-            {
-                std::panic::resume_unwind(panic);
-            }
+        self.remote.shutdown(Duration::ZERO);
+        if !std::thread::panicking() {
+            self.join();
+        } else if let Some(thread) = self.thread.take() {
+            // One panic is enough; that of the loop has been printed.
+            let _ = thread.join();
         }
     }
 }
