@@ -6,14 +6,17 @@ use std::time::{Duration, Instant};
 
 use mio::{Registry, Token};
 
+use super::PeerId;
 use super::listener::{Accepted, Listener};
-use super::{PeerId, Peers};
 
 /// The token of the waker; listeners have those that follow.
 pub(super) const WAKER: Token = Token(0);
 
 /// How many connections are accepted in a turn, those included that fail, so that a storm of them does not keep peers waiting.
 pub(super) const MAX_ACCEPTED: usize = 64;
+
+/// How often in a row a listener may fail before it is left alone for a while.
+const MAX_FAILURES: u32 = 16;
 
 /// How long to wait before trying again, if no descriptor is freed before: short enough to go unnoticed,
 /// long enough to cost nothing.
@@ -58,7 +61,8 @@ impl Acceptor {
     /// When there will be something to do here without an event.
     pub(super) fn next(&self, now: Instant) -> Option<Instant> {
         let pending = self.listeners.iter().any(|listener| listener.pending);
-        pending.then(|| self.retry.unwrap_or(now))
+        let accept = pending.then(|| self.retry.unwrap_or(now));
+        self.listeners.iter().filter_map(|listener| listener.retry).chain(accept).min()
     }
 
     /// Tries to accept a connection, if there is `room` for one more. Listeners take turns.
@@ -72,34 +76,49 @@ impl Acceptor {
         for _ in 0..self.listeners.len() {
             self.turn = (self.turn + 1) % self.listeners.len();
             let listener = &mut self.listeners[self.turn];
+            if listener.retry.is_some_and(|at| at <= now) {
+                (listener.pending, listener.retry) = (true, None);
+            }
             if !listener.pending {
                 continue;
             }
             match if room { listener.accept() } else { Accepted::Exhausted } {
-                Accepted::None | Accepted::Broken => listener.pending = false,
+                Accepted::None => listener.pending = false,
                 Accepted::Exhausted => {
                     self.retry = Some(now + RETRY);
                     return None;
                 }
-                accepted => return Some(accepted),
+                Accepted::Failed => {
+                    listener.failures += 1;
+                    // What fails so often is not the connections. Others are not to suffer for it.
+                    if listener.failures.is_multiple_of(MAX_FAILURES) {
+                        (listener.pending, listener.retry) = (false, Some(now + RETRY));
+                    }
+                    return Some(Accepted::Failed);
+                }
+                accepted => {
+                    listener.failures = 0;
+                    return Some(accepted);
+                }
             }
         }
         None
     }
 
-    /// Notes that a connection has arrived. If too many are in the middle of their opening handshake, returns the
-    /// one that has been for longest, which is to give way.
+    /// Notes that a connection has arrived, so that now as many are `waiting` to send their request. If that is more than
+    /// at `most` may, returns the one that has been for longest, which is to give way.
     pub(super) fn admit(
         &mut self,
         id: PeerId,
-        peers: &Peers,
+        waiting: usize,
+        most: usize,
         is_waiting: impl Fn(PeerId) -> bool,
     ) -> Option<PeerId> {
         self.arrivals.push_back(id);
-        if self.arrivals.len() > 2 * peers.opening() + 64 {
+        if self.arrivals.len() > 2 * waiting + 64 {
             self.arrivals.retain(|&id| is_waiting(id));
         }
-        if peers.opening() <= peers.config.limits.handshakes {
+        if waiting <= most {
             return None;
         }
         std::iter::from_fn(|| self.arrivals.pop_front()).find(|&id| is_waiting(id))

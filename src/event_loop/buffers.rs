@@ -1,41 +1,64 @@
 //! Spare memory, so that peers hold none while idle and none is allocated while busy.
 
 use super::write_queue::Pending;
+use crate::protocol::{Decoder, Role};
 
 /// How much a block holds: enough for hundreds of small frames, or for a page of JSON.
 ///
 /// Below about 16 KiB a copy is cheaper than another entry in a vectored write.
 pub(super) const BLOCK_SIZE: usize = 16 * 1024;
 
-/// How many blocks are kept for later: 4 MiB, what 256 peers write at the same time.
+/// How many blocks are kept for later: 4 MiB, twice what a turn's worth of peers write at the same time.
 const MAX_SPARE_BLOCKS: usize = 256;
 
-/// Assembly buffers larger than this are given back to the allocator.
-const MAX_SPARE_ASSEMBLY: usize = 256 * 1024;
+/// How many larger buffers, and how many decoders, are kept for later.
+const MAX_SPARE_OTHERS: usize = 64;
 
-/// Spare assembly buffers kept: those of peers whose message was cut by the end of the read buffer.
-const MAX_SPARE_ASSEMBLIES: usize = 64;
+/// How much memory the larger buffers that are kept may take, and again those of spare decoders.
+///
+/// Without any, each message of more than [`BLOCK_SIZE`] is allocated, page by page, and freed: 64 KiB messages
+/// then cost a third more time.
+const MAX_SPARE_BYTES: usize = 8 << 20;
 
-/// Buffers that nobody uses at the moment.
+/// Buffers for what is written that nobody uses at the moment.
 #[derive(Debug, Default)]
 pub(super) struct BufferPool {
     blocks: Vec<Vec<u8>>,
+    /// Buffers of more than a block.
+    larger: Vec<Vec<u8>>,
+    /// What those take together.
+    larger_bytes: usize,
     #[expect(clippy::vec_box, reason = "a queue is handed over as the box that a peer holds")]
     queues: Vec<Box<Pending>>,
-    assemblies: Vec<Vec<u8>>,
 }
 
 impl BufferPool {
-    /// Hands out an empty buffer with room for [`BLOCK_SIZE`] bytes.
-    pub(super) fn take_block(&mut self) -> Vec<u8> {
-        self.blocks.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK_SIZE))
+    /// Hands out an empty buffer with room for `len` bytes, and a block at least.
+    pub(super) fn take(&mut self, len: usize) -> Vec<u8> {
+        if len <= BLOCK_SIZE {
+            return self.blocks.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK_SIZE));
+        }
+        match self.larger.iter().position(|buffer| buffer.capacity() >= len) {
+            Some(found) => {
+                let buffer = self.larger.swap_remove(found);
+                self.larger_bytes -= buffer.capacity();
+                buffer
+            }
+            None => Vec::with_capacity(len),
+        }
     }
 
-    /// Takes back what [`take_block`](Self::take_block) handed out. Anything larger is freed.
-    pub(super) fn give_block(&mut self, mut block: Vec<u8>) {
-        if block.capacity() == BLOCK_SIZE && self.blocks.len() < MAX_SPARE_BLOCKS {
-            block.clear();
-            self.blocks.push(block);
+    /// Takes back what [`take`](Self::take) handed out, and frees it if there is enough of its kind.
+    pub(super) fn give(&mut self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        let bytes = self.larger_bytes + buffer.capacity();
+        if buffer.capacity() <= BLOCK_SIZE {
+            if self.blocks.len() < MAX_SPARE_BLOCKS {
+                self.blocks.push(buffer);
+            }
+        } else if bytes <= MAX_SPARE_BYTES && self.larger.len() < MAX_SPARE_OTHERS {
+            self.larger_bytes = bytes;
+            self.larger.push(buffer);
         }
     }
 
@@ -47,21 +70,84 @@ impl BufferPool {
     /// Takes back the inside of a write queue in which nothing is left.
     pub(super) fn give_queue(&mut self, queue: Box<Pending>) {
         debug_assert!(queue.is_empty());
-        if self.queues.len() < MAX_SPARE_BLOCKS {
+        if queue.is_small() && self.queues.len() < MAX_SPARE_BLOCKS {
             self.queues.push(queue);
         }
     }
+}
 
-    /// Hands out an empty buffer for a decoder to assemble a message in, if there is a spare one.
-    pub(super) fn take_assembly(&mut self) -> Option<Vec<u8>> {
-        self.assemblies.pop()
+/// Decoders that are in the middle of nothing, and so any peer's.
+#[derive(Debug, Default)]
+pub(super) struct DecoderPool {
+    /// Each with the capacity of its buffer.
+    decoders: Vec<(Box<Decoder>, usize)>,
+    bytes: usize,
+}
+
+impl DecoderPool {
+    pub(super) fn take(&mut self, max_message_size: u64) -> Box<Decoder> {
+        match self.decoders.pop() {
+            Some((decoder, capacity)) => {
+                self.bytes -= capacity;
+                decoder
+            }
+            None => Box::new(Decoder::new(Role::Server).max_message_size(max_message_size)),
+        }
     }
 
-    /// Takes back a decoder's buffer. One that has grown large is freed.
-    pub(super) fn give_assembly(&mut self, buffer: Vec<u8>) {
-        debug_assert!(buffer.is_empty());
-        if buffer.capacity() <= MAX_SPARE_ASSEMBLY && self.assemblies.len() < MAX_SPARE_ASSEMBLIES {
-            self.assemblies.push(buffer);
+    /// Takes back a decoder that is between messages and may go on to decode others.
+    pub(super) fn give(&mut self, mut decoder: Box<Decoder>) {
+        let buffer = decoder.reclaim_buffer().unwrap_or_default();
+        let capacity = buffer.capacity();
+        if self.decoders.len() < MAX_SPARE_OTHERS && self.bytes + capacity <= MAX_SPARE_BYTES {
+            decoder.lend_buffer(buffer);
+            self.bytes += capacity;
+            self.decoders.push((decoder, capacity));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_that_was_given_back_is_handed_out_again() {
+        let mut pool = BufferPool::default();
+        for len in [1, BLOCK_SIZE, BLOCK_SIZE + 1, 1 << 20] {
+            let buffer = pool.take(len);
+            assert!(buffer.capacity() >= len.max(BLOCK_SIZE));
+            let address = buffer.as_ptr();
+            pool.give(buffer);
+            let again = pool.take(len);
+            assert_eq!(again.as_ptr(), address);
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let mut pool = BufferPool::default();
+        let many: Vec<_> = (0..2 * MAX_SPARE_BLOCKS).map(|_| pool.take(1)).collect();
+        let large: Vec<_> = (0..20).map(|_| pool.take(1 << 20)).collect();
+        many.into_iter().chain(large).for_each(|buffer| pool.give(buffer));
+        pool.give(Vec::with_capacity(MAX_SPARE_BYTES + 1));
+
+        assert_eq!(pool.blocks.len(), MAX_SPARE_BLOCKS);
+        assert_eq!(pool.larger_bytes, pool.larger.iter().map(Vec::capacity).sum());
+        assert!(pool.larger_bytes <= MAX_SPARE_BYTES);
+    }
+
+    #[test]
+    fn decoders_keep_their_buffers_within_bounds() {
+        let mut pool = DecoderPool::default();
+        for _ in 0..2 {
+            let mut decoders: Vec<_> = (0..20).map(|_| pool.take(1)).collect();
+            decoders
+                .iter_mut()
+                .for_each(|decoder| decoder.lend_buffer(Vec::with_capacity(1 << 20)));
+            decoders.into_iter().for_each(|decoder| pool.give(decoder));
+            assert_eq!(pool.bytes, pool.decoders.iter().map(|(_, capacity)| capacity).sum());
+            assert!(pool.bytes <= MAX_SPARE_BYTES && pool.decoders.len() >= 8);
         }
     }
 }

@@ -77,7 +77,7 @@ impl Default for Config {
                 write_queue: 4 << 20,
                 connections: 100_000,
                 handshakes: 1024,
-                read_buffer: 64 << 10,
+                read_buffer: 68 << 10,
             },
             timeouts: Timeouts {
                 handshake: Duration::from_secs(10),
@@ -94,6 +94,13 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Returns the settings with what contradicts others put right.
+    pub(super) fn consistent(mut self) -> Self {
+        let limits = &mut self.limits;
+        limits.high_water_mark = limits.high_water_mark.min(limits.write_queue);
+        self
+    }
+
     /// The defaults.
     pub fn new() -> Self {
         Self::default()
@@ -108,7 +115,8 @@ impl Config {
         self
     }
 
-    /// Sets how many bytes may wait for a peer before it counts as slow. Default: 1 MiB.
+    /// Sets how many bytes may wait for a peer before it counts as slow. Default: 1 MiB, and never more than
+    /// [`write_queue_limit`](Self::write_queue_limit).
     ///
     /// Above the mark `send` says [`Congested`](super::SendStatus::Congested) and the loop stops
     /// reading from the peer, until half of the mark is left. The default is what a 100 Mbit/s line
@@ -145,20 +153,22 @@ impl Config {
         self
     }
 
-    /// Sets how many connections may be in the middle of their opening handshake. Default: 1024.
+    /// Sets how many connections may be in the middle of sending their request, and how many requests may wait for a
+    /// deferred decision. Default: 1024.
     ///
-    /// When one more arrives, the oldest is closed: honest clients take a round trip, so that whoever has
-    /// taken longest is most likely not one. The default bounds what they hold to 16 MiB of heads.
+    /// When one more connection arrives, the one that has taken longest is closed: honest clients take a round
+    /// trip, so that it is most likely not one. When one more decision is deferred, the client is answered with 503. The
+    /// default bounds what all of them hold to 16 MiB of heads, and 68 MiB of what clients send without waiting for the decision.
     pub fn max_handshakes(mut self, handshakes: usize) -> Self {
         self.limits.handshakes = handshakes.max(1);
         self
     }
 
-    /// Sets the size of the buffer that all peers share for reading. Default: 64 KiB.
+    /// Sets the size of the buffer that all peers share for reading. Default: 68 KiB.
     ///
     /// Also the most that is read from one peer before the others get their turn. Frames that are whole
-    /// in it are handed out without a copy. More than the default gained nothing when measured with
-    /// large messages, as the buffer then leaves the processor's cache.
+    /// in it are handed out without a copy: the default has room for one of 64 KiB and its header. Larger
+    /// buffers make larger messages cheaper, and the wait of everyone else longer.
     pub fn read_buffer_size(mut self, bytes: usize) -> Self {
         self.limits.read_buffer = bytes.max(1);
         self
@@ -177,6 +187,9 @@ impl Config {
     ///
     /// Keeps proxies from closing what looks unused (nginx does after 60 s), and finds peers that are
     /// gone without a word: browsers and libraries answer by themselves.
+    ///
+    /// Without Pings, or with a longer interval than [`idle_timeout`](Self::idle_timeout), peers that have nothing to say are closed
+    /// as idle: browsers do not send Pings of their own.
     pub fn ping_interval(mut self, interval: Option<Duration>) -> Self {
         self.timeouts.ping_interval = interval;
         self
@@ -184,8 +197,9 @@ impl Config {
 
     /// Sets after how long a silence a peer is closed, with status code 1001, or `None` for never. Default: 60 s.
     ///
-    /// Any message, Ping or answer to our Ping breaks the silence. The default leaves 30 s for the
-    /// answer to the automatic Ping.
+    /// Any message, Ping or answer to a Ping breaks the silence; a Pong that nobody asked for does not. The default leaves 30 s for the
+    /// answer to the automatic Ping, and that much time it always has, even if the Ping went out late. While a peer has not taken
+    /// what it was sent before, [`write_timeout`](Self::write_timeout) is what counts.
     pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeouts.idle = timeout;
         self
@@ -198,6 +212,8 @@ impl Config {
     }
 
     /// Sets how long the closing handshake may take, and then again the end of the TCP connection. Default: 5 s.
+    ///
+    /// Counted from when what was queued before has been written, or from when the socket last took some of it.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.close = timeout;
         self

@@ -1,13 +1,16 @@
 //! What the loop keeps for one connection, apart from what it is receiving.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::PeerId;
+use super::buffers::BufferPool;
+use super::clocks::{Clocks, Expired, Wait};
 use super::close::CloseCause;
 use super::config::Timeouts;
 use super::transport::Transport;
-use super::write_queue::WriteQueue;
+use super::write_queue::{Flushed, WriteQueue};
 use crate::protocol::closing::Closing;
 
 /// One connection, from `accept` to `close`.
@@ -45,6 +48,7 @@ pub(super) enum Stage {
     Over,
 }
 
+/// What is the case with a connection, whatever its stage.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Flags {
     /// It is on the list of peers to settle.
@@ -53,8 +57,10 @@ pub(super) struct Flags {
     pub(super) ready: bool,
     /// Its queue has been above the mark since it was last at half of it: it is not read from.
     pub(super) congested: bool,
-    /// The socket took less than there was.
+    /// The socket took less than there was, and will say when it takes more.
     pub(super) blocked: bool,
+    /// It has said so.
+    pub(super) writable: bool,
     /// An event said that the other side ended its stream, or an error is to be fetched.
     /// No other event will, so that a short read means nothing any more.
     pub(super) hung_up: bool,
@@ -64,29 +70,6 @@ pub(super) struct Flags {
     pub(super) shut: bool,
     /// It is to be dropped without more ado, together with what is queued.
     pub(super) dropped: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Clocks {
-    /// When the peer last gave a sign of life.
-    pub(super) received: Instant,
-    /// When the wait that is going on began: for the head, for the socket to take a byte, for the
-    /// other side's Close, for the end of the stream.
-    pub(super) waiting: Instant,
-    /// When the loop will next look at the deadlines.
-    pub(super) armed: Option<Instant>,
-    /// The payload of our Ping that is not answered yet.
-    pub(super) ping: Option<u32>,
-}
-
-/// A wait that took too long.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Expired {
-    Handshake,
-    Silence,
-    Idle,
-    Write,
-    Close,
 }
 
 impl Entry {
@@ -104,7 +87,7 @@ impl Entry {
             cause: None,
             queue: WriteQueue::default(),
             flags: Flags::default(),
-            clocks: Clocks { received: now, waiting: now, armed: None, ping: None },
+            clocks: Clocks::new(now),
             remote_addr,
             subprotocol: None,
         }
@@ -112,12 +95,40 @@ impl Entry {
 
     /// Whether messages can be sent to it.
     pub(super) fn is_open(&self) -> bool {
-        self.stage == Stage::Open && self.closing.is_open() && !self.flags.dropped
+        self.is_peer() && self.closing.is_open()
     }
 
     /// Whether the application counts it among its peers.
     pub(super) fn is_peer(&self) -> bool {
         self.stage == Stage::Open && !self.flags.dropped
+    }
+
+    /// Whether what it sends is of interest.
+    pub(super) fn is_heard(&self) -> bool {
+        self.stage != Stage::Over && !self.flags.dropped
+    }
+
+    /// Writes what is queued, as far as the socket takes it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the connection is broken.
+    pub(super) fn write(&mut self, buffers: &mut BufferPool, now: Instant) -> io::Result<()> {
+        let was_blocked = self.flags.blocked;
+        match self.queue.flush(&mut self.transport, buffers)? {
+            Flushed::All if was_blocked => {
+                self.flags.blocked = false;
+                self.clocks.unblocked(now);
+            }
+            Flushed::All => {}
+            Flushed::Blocked { progress } => {
+                self.flags.blocked = true;
+                if progress || !was_blocked {
+                    self.clocks.waiting = now;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Ends our side of the stream, if that is still to be done. Returns whether the other side's end is still to come.
@@ -131,33 +142,15 @@ impl Entry {
         true
     }
 
-    /// The wait that ends first, and when.
+    /// When the present wait is too long, and what then.
     pub(super) fn deadline(&self, timeouts: &Timeouts) -> Option<(Instant, Expired)> {
-        let after = |start: Instant, wait| start.checked_add(wait);
-        match self.stage {
-            Stage::Opening => {
-                after(self.clocks.waiting, timeouts.handshake).map(|at| (at, Expired::Handshake))
-            }
-            Stage::Over => {
-                after(self.clocks.waiting, timeouts.close).map(|at| (at, Expired::Close))
-            }
-            Stage::Open if !self.closing.is_open() => {
-                after(self.clocks.waiting, timeouts.close).map(|at| (at, Expired::Close))
-            }
-            // A peer that is not read from cannot give signs of life. Whether it is there shows in
-            // what it takes.
-            Stage::Open if self.flags.blocked => {
-                let write = timeouts.write?;
-                after(self.clocks.waiting, write).map(|at| (at, Expired::Write))
-            }
-            Stage::Open => {
-                let ping = timeouts.ping_interval.filter(|_| self.clocks.ping.is_none());
-                let silence = ping.and_then(|wait| after(self.clocks.received, wait));
-                let idle = timeouts.idle.and_then(|wait| after(self.clocks.received, wait));
-                let silence = silence.map(|at| (at, Expired::Silence));
-                let idle = idle.map(|at| (at, Expired::Idle));
-                silence.into_iter().chain(idle).min_by_key(|(at, _)| *at)
-            }
-        }
+        let wait = match self.stage {
+            Stage::Opening => Wait::Handshake,
+            Stage::Open if !self.closing.is_open() => Wait::End,
+            Stage::Open if self.flags.blocked => Wait::Socket,
+            Stage::Open => Wait::Life,
+            Stage::Over => Wait::End,
+        };
+        self.clocks.deadline(wait, timeouts)
     }
 }

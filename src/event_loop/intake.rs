@@ -7,13 +7,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::close::{Close, CloseCause};
+use super::buffers::DecoderPool;
+use super::clocks::Pong;
+use super::close::CloseCause;
+use super::ending::{NO_CLOSE, NO_STATUS_RECEIVED, finish};
 use super::entry::{Entry, Stage};
 use super::handler::{Answer, Decision, Handler, IncomingRequest};
+use super::peers::find;
 use super::remote::Inbox;
 use super::{Peer, PeerId, Peers};
 use crate::handshake::{HeadBuffer, Method, Offer, Refusal, Request, Response};
-use crate::protocol::{CloseBody, Decoder, Event, Role, Violation};
+use crate::protocol::{CloseBody, Decoder, Event, Violation};
 
 /// What has been received, of all connections.
 #[derive(Debug)]
@@ -22,7 +26,16 @@ pub(super) struct Intake {
     receivers: Vec<Receiver>,
     /// Shared by all: what is in it has been decoded, or put aside, before the next read.
     buffer: Box<[u8]>,
+    shared: Shared,
+}
+
+/// What connections share, apart from the read buffer.
+#[derive(Debug)]
+struct Shared {
+    decoders: DecoderPool,
     inbox: Arc<Inbox>,
+    /// Every request that waits for a decision holds one of these.
+    tickets: Arc<()>,
 }
 
 /// What has been received on one connection.
@@ -30,7 +43,7 @@ pub(super) struct Intake {
 struct Receiver {
     stage: Receiving,
     /// What was read but may not be decoded yet: the handshake is undecided, or the peer is congested.
-    held: Vec<u8>,
+    held: Box<[u8]>,
 }
 
 #[derive(Debug)]
@@ -39,8 +52,9 @@ enum Receiving {
     Head(Box<HeadBuffer>),
     /// A decision about what the request asked for. Meanwhile nothing is read.
     Decision(Box<Undecided>),
-    /// Frames.
-    Frames(Decoder),
+    /// Frames, and the decoder that is in the middle of one or of a message. Most connections are in
+    /// the middle of nothing most of the time, and share the spare ones.
+    Frames(Option<Box<Decoder>>),
     /// Nothing that is of interest any more: so many bytes of it.
     Nothing(usize),
 }
@@ -56,6 +70,8 @@ impl Default for Receiving {
 struct Undecided {
     offer: Option<Offer>,
     method: Method,
+    /// Counts it among those that wait. `None` while the handler is asked.
+    ticket: Option<Arc<()>>,
 }
 
 /// Once this much has arrived after the end, the sender is not going to read our last words either.
@@ -65,10 +81,15 @@ const MAX_DISCARDED: usize = 16 << 20;
 /// left nothing behind. Elsewhere an edge is spent only by a read that would block.
 const SHORT_READ_IS_LAST: bool = cfg!(unix);
 
+/// Below so many receivers, their memory is not worth giving back.
+const KEPT_RECEIVERS: usize = 1024;
+
 impl Intake {
     pub(super) fn new(buffer_size: usize, inbox: &Arc<Inbox>) -> Self {
+        let (decoders, tickets) = (DecoderPool::default(), Arc::default());
+        let shared = Shared { decoders, inbox: Arc::clone(inbox), tickets };
         let buffer = vec![0; buffer_size].into_boxed_slice();
-        Self { receivers: Vec::new(), buffer, inbox: Arc::clone(inbox) }
+        Self { receivers: Vec::new(), buffer, shared }
     }
 
     /// Prepares for what a new connection will send.
@@ -76,39 +97,43 @@ impl Intake {
         if self.receivers.len() <= id.index() {
             self.receivers.resize_with(id.index() + 1, Receiver::default);
         }
-        let stage = Receiving::Head(Box::default());
-        self.receivers[id.index()] = Receiver { stage, held: Vec::new() };
+        self.receivers[id.index()].stage = Receiving::Head(Box::default());
     }
 
-    /// Forgets a connection.
-    pub(super) fn remove(&mut self, id: PeerId) {
+    /// Forgets a connection. If `last`, there is none left.
+    pub(super) fn remove(&mut self, id: PeerId, last: bool) {
         self.receivers[id.index()] = Receiver::default();
+        if last && self.receivers.capacity() > KEPT_RECEIVERS {
+            self.receivers = Vec::new();
+        }
     }
 
-    /// Whether the connection's opening handshake is not complete yet.
+    /// Whether the head of the connection's request is not complete yet.
     pub(super) fn awaits_head(&self, id: PeerId) -> bool {
         matches!(self.receivers[id.index()].stage, Receiving::Head(_))
     }
 
-    /// Whether not even the first byte of the connection's opening handshake has arrived.
-    pub(super) fn is_silent(&self, id: PeerId) -> bool {
-        matches!(&self.receivers[id.index()].stage, Receiving::Head(head) if head.is_empty())
+    /// How many requests wait for a decision.
+    pub(super) fn undecided(&self) -> usize {
+        self.shared.undecided()
     }
 
-    /// Refuses a connection whose opening handshake is not done: nothing more that it sends is of interest.
-    pub(super) fn refuse(&mut self, peers: &mut Peers, id: PeerId, refusal: Refusal) {
-        let method = match &self.receivers[id.index()].stage {
+    /// Gives a connection up whose opening handshake is not done: with a refusal, if it has said anything.
+    pub(super) fn turn_away(&mut self, peers: &mut Peers, id: PeerId, refusal: Refusal) {
+        let method = match std::mem::take(&mut self.receivers[id.index()]).stage {
+            Receiving::Head(head) if head.is_empty() => {
+                return peers.drop_connection(id, CloseCause::Aborted);
+            }
             Receiving::Head(head) => head.method(),
             Receiving::Decision(undecided) => undecided.method,
             Receiving::Frames(_) | Receiving::Nothing(_) => return,
         };
-        self.remove(id);
         respond(peers, id, &refusal.response(), method);
     }
 
     /// Handles `bytes` before anything that is read from the connection.
     pub(super) fn hold(&mut self, id: PeerId, bytes: Vec<u8>) {
-        self.receivers[id.index()].held = bytes;
+        self.receivers[id.index()].held = bytes.into();
     }
 
     /// Reads from a connection, once, and handles what arrived.
@@ -116,10 +141,9 @@ impl Intake {
     /// Once, so that no peer keeps the others waiting for longer than a buffer full of messages takes. If there
     /// may be more, it goes on the list of those to read from in the next turn.
     pub(super) fn read(&mut self, peers: &mut Peers, handler: &mut impl Handler, id: PeerId) {
-        let Some(entry) = peers.entries.get_mut(id.index()).filter(|entry| entry.id == id) else {
-            return;
-        };
-        let receiver = &mut self.receivers[id.index()];
+        let Some(entry) = find(&mut peers.entries, id) else { return };
+        let Self { receivers, buffer, shared } = self;
+        let receiver = &mut receivers[id.index()];
         let undecided = matches!(receiver.stage, Receiving::Decision(_));
         if entry.flags.congested || entry.flags.dropped || entry.flags.ended || undecided {
             return;
@@ -127,18 +151,22 @@ impl Intake {
         if !receiver.held.is_empty() {
             let mut held = std::mem::take(&mut receiver.held);
             peers.to_do.read(entry);
-            return receiver.receive(peers, handler, id, &mut held, &self.inbox);
+            return Reception { peers, handler, shared, id }.receive(receiver, &mut held);
         }
-        match entry.transport.read(&mut self.buffer) {
+        match entry.transport.read(buffer) {
             Ok(0) => end_of_stream(peers, handler, id),
             Ok(n) => {
-                if n == self.buffer.len() || entry.flags.hung_up || !SHORT_READ_IS_LAST {
+                if n == buffer.len() || entry.flags.hung_up || !SHORT_READ_IS_LAST {
                     peers.to_do.read(entry);
                 }
-                receiver.receive(peers, handler, id, &mut self.buffer[..n], &self.inbox);
+                Reception { peers, handler, shared, id }.receive(receiver, &mut buffer[..n]);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => lost(peers, handler, id, &error),
+            Err(error) => {
+                let cause = CloseCause::Lost(error.kind());
+                finish(peers, handler, id, NO_CLOSE, cause);
+                peers.drop_connection(id, cause);
+            }
         }
     }
 
@@ -150,52 +178,61 @@ impl Intake {
         id: PeerId,
         answer: Answer,
     ) {
-        let Some(entry) = peers.entries.get_mut(id.index()).filter(|entry| entry.id == id) else {
+        let Some(entry) = find(&mut peers.entries, id).filter(|entry| entry.is_heard()) else {
             return;
         };
         let receiver = &mut self.receivers[id.index()];
-        if entry.stage != Stage::Opening || !matches!(receiver.stage, Receiving::Decision(_)) {
-            return;
-        }
-        if let Receiving::Decision(undecided) = std::mem::take(&mut receiver.stage) {
-            peers.to_do.read(entry);
-            receiver.conclude(peers, handler, id, answer, *undecided);
+        match std::mem::take(&mut receiver.stage) {
+            Receiving::Decision(undecided) => {
+                peers.to_do.read(entry);
+                let mut reception = Reception { peers, handler, shared: &mut self.shared, id };
+                receiver.stage = reception.conclude(answer, *undecided);
+            }
+            other => receiver.stage = other,
         }
     }
 }
 
-impl Receiver {
-    fn receive(
-        &mut self,
-        peers: &mut Peers,
-        handler: &mut impl Handler,
-        id: PeerId,
-        mut input: &mut [u8],
-        inbox: &Arc<Inbox>,
-    ) {
+impl Shared {
+    fn undecided(&self) -> usize {
+        Arc::strong_count(&self.tickets) - 1
+    }
+}
+
+/// What it takes to handle what a connection sent.
+struct Reception<'a, H> {
+    peers: &'a mut Peers,
+    handler: &'a mut H,
+    shared: &'a mut Shared,
+    id: PeerId,
+}
+
+impl<H: Handler> Reception<'_, H> {
+    fn receive(&mut self, receiver: &mut Receiver, mut input: &mut [u8]) {
         while !input.is_empty() {
-            let goes_on = |entry: &Entry| entry.stage != Stage::Over && !entry.flags.dropped;
-            if !peers.entry(id).is_some_and(goes_on) {
-                return self.discard(peers, id, input.len());
+            if !self.peers.entry(self.id).is_some_and(Entry::is_heard) {
+                return self.discard(receiver, input.len());
             }
-            match &mut self.stage {
+            match &mut receiver.stage {
                 Receiving::Head(head) => {
                     let mut rest = &*input;
-                    let complete = head.receive(&mut rest, &peers.config.head);
+                    let complete = head.receive(&mut rest, &self.peers.config.head);
                     let used = input.len() - rest.len();
                     input = &mut input[used..];
-                    match complete {
-                        Ok(true) => self.request(peers, handler, id, inbox),
-                        Ok(false) => {}
-                        Err(refusal) => respond(peers, id, &refusal.response(), head.method()),
+                    if complete != Ok(false) {
+                        let head = std::mem::take(head);
+                        receiver.stage = match complete {
+                            Ok(_) => self.request(&head),
+                            Err(refusal) => self.refuse(refusal, head.method()),
+                        };
                     }
                 }
                 Receiving::Decision(_) => {
-                    self.held.extend_from_slice(input);
+                    receiver.held = (&*input).into();
                     return;
                 }
-                Receiving::Frames(decoder) => {
-                    self.held = decode(decoder, peers, handler, id, input);
+                Receiving::Frames(unfinished) => {
+                    receiver.held = self.decode(unfinished, input);
                     return;
                 }
                 Receiving::Nothing(_) => return,
@@ -204,207 +241,189 @@ impl Receiver {
     }
 
     /// Asks the handler about a request whose head is complete.
-    fn request(
-        &mut self,
-        peers: &mut Peers,
-        handler: &mut impl Handler,
-        id: PeerId,
-        inbox: &Arc<Inbox>,
-    ) {
-        let Receiving::Head(head) = std::mem::take(&mut self.stage) else {
-            unreachable!("a head was just completed");
-        };
-        let judged = Request::parse(head.head(), &peers.config.head)
-            .and_then(|request| Ok((peers.config.policy.judge(&request)?, request)));
+    fn request(&mut self, head: &HeadBuffer) -> Receiving {
+        let config = &self.peers.config;
+        let judged = Request::parse(head.head(), &config.head)
+            .and_then(|request| Ok((config.policy.judge(&request)?, request)));
         let (offer, request) = match judged {
             Ok(judged) => judged,
-            Err(refusal) => return respond(peers, id, &refusal.response(), head.method()),
+            Err(refusal) => return self.refuse(refusal, head.method()),
         };
-        let remote_addr = peers.remote_addr(id);
-        let incoming =
-            IncomingRequest { request: &request, offer: offer.as_ref(), id, remote_addr, inbox };
-        let answer = handler.on_request(peers, &incoming);
-        let undecided = Undecided { method: request.method(), offer };
-        self.conclude(peers, handler, id, answer, undecided);
+        let incoming = IncomingRequest {
+            request: &request,
+            offer: offer.as_ref(),
+            id: self.id,
+            remote_addr: self.peers.remote_addr(self.id),
+            inbox: &self.shared.inbox,
+        };
+        let answer = self.handler.on_request(self.peers, &incoming);
+        let undecided = Undecided { method: request.method(), offer, ticket: None };
+        self.conclude(answer, undecided)
     }
 
     /// Does what was decided about a request.
-    fn conclude(
-        &mut self,
-        peers: &mut Peers,
-        handler: &mut impl Handler,
-        id: PeerId,
-        answer: Answer,
-        Undecided { offer, method }: Undecided,
-    ) {
-        match (answer.0, offer) {
+    fn conclude(&mut self, answer: Answer, mut undecided: Undecided) -> Receiving {
+        let method = undecided.method;
+        match (answer.0, &undecided.offer) {
             (Decision::Upgrade(acceptance), Some(offer)) => {
                 let mut response = Vec::new();
-                match offer.accept(&acceptance, &mut response) {
-                    Ok(agreement) => {
-                        peers.open(id, response, agreement.into_subprotocol());
-                        let decoder = Decoder::new(Role::Server);
-                        let max_size = peers.config.limits.message_size;
-                        self.stage = Receiving::Frames(decoder.max_message_size(max_size));
-                        handler.on_open(&mut Peer::new(peers, id));
-                    }
-                    Err(_) => respond(peers, id, &Refusal::HandlerFailed.response(), method),
-                }
+                let Ok(agreement) = offer.accept(&acceptance, &mut response) else {
+                    return self.refuse(Refusal::HandlerFailed, method);
+                };
+                self.peers.open(self.id, response, agreement.into_subprotocol());
+                self.handler.on_open(&mut Peer::new(self.peers, self.id));
+                Receiving::Frames(None)
             }
-            (Decision::Upgrade(_), None) => {
-                respond(peers, id, &Refusal::UpgradeRequired.response(), method);
+            (Decision::Upgrade(_), None) => self.refuse(Refusal::UpgradeRequired, method),
+            (Decision::Respond(response), _) => {
+                respond(self.peers, self.id, &response, method);
+                Receiving::default()
             }
-            (Decision::Respond(response), _) => respond(peers, id, &response, method),
-            (Decision::Deferred, offer) => {
-                self.stage = Receiving::Decision(Box::new(Undecided { offer, method }));
+            // It was deferred before: that cannot be the answer.
+            (Decision::Deferred, _) if undecided.ticket.is_some() => {
+                self.refuse(Refusal::Abandoned, method)
+            }
+            (Decision::Deferred, _)
+                if self.shared.undecided() >= self.peers.config.limits.handshakes =>
+            {
+                self.refuse(Refusal::Overloaded, method)
+            }
+            (Decision::Deferred, _) => {
+                undecided.ticket = Some(Arc::clone(&self.shared.tickets));
+                Receiving::Decision(Box::new(undecided))
             }
         }
+    }
+
+    fn refuse(&mut self, refusal: Refusal, method: Method) -> Receiving {
+        respond(self.peers, self.id, &refusal.response(), method);
+        Receiving::default()
     }
 
     /// Counts what arrives after the end, which is read only to let the other side read our last words.
-    fn discard(&mut self, peers: &mut Peers, id: PeerId, n: usize) {
-        let before = if let Receiving::Nothing(before) = self.stage { before } else { 0 };
-        self.stage = Receiving::Nothing(before.saturating_add(n));
+    fn discard(&mut self, receiver: &mut Receiver, n: usize) {
+        let before = if let Receiving::Nothing(before) = receiver.stage { before } else { 0 };
+        receiver.stage = Receiving::Nothing(before.saturating_add(n));
         if before.saturating_add(n) > MAX_DISCARDED {
-            peers.drop_connection(id, CloseCause::Remote);
+            self.peers.drop_connection(self.id, CloseCause::Remote);
         }
     }
-}
 
-/// Handles what frames say. Returns what is not to be handled before the peer has taken what it was sent.
-fn decode(
-    decoder: &mut Decoder,
-    peers: &mut Peers,
-    handler: &mut impl Handler,
-    id: PeerId,
-    mut input: &mut [u8],
-) -> Vec<u8> {
-    if let Some(buffer) = peers.buffers.take_assembly() {
-        decoder.lend_buffer(buffer);
-    }
-    let mut held = Vec::new();
-    let mut alive = false;
-    loop {
-        match decoder.next(&mut input) {
-            Ok(Some(event)) => alive |= handle(event, peers, handler, id),
-            Ok(None) => break,
-            Err(violation) => {
-                fail(peers, handler, id, violation);
-                break;
+    /// Handles what frames say. Returns what is not to be handled before the peer has taken what it was sent.
+    fn decode(&mut self, unfinished: &mut Option<Box<Decoder>>, mut input: &mut [u8]) -> Box<[u8]> {
+        let max_size = self.peers.config.limits.message_size;
+        let decoders = &mut self.shared.decoders;
+        let mut decoder = unfinished.take().unwrap_or_else(|| decoders.take(max_size));
+        let mut alive = false;
+        let mut held = Box::default();
+        loop {
+            match decoder.next(&mut input) {
+                Ok(Some(event)) => alive |= self.handle(event),
+                Ok(None) => break,
+                Err(violation) => {
+                    self.fail(violation);
+                    break;
+                }
+            }
+            // The handler may have done anything to the peer, so it is looked up afresh.
+            match self.peers.entry(self.id) {
+                Some(entry) if entry.is_peer() && !entry.flags.congested => {}
+                Some(entry) if entry.is_peer() => {
+                    held = (&*input).into();
+                    break;
+                }
+                _ => break,
             }
         }
-        // The handler may have done anything to the peer, so it is looked up afresh.
-        match peers.entry(id) {
-            Some(entry) if entry.is_peer() && !entry.flags.congested => {}
-            Some(entry) if entry.is_peer() => {
-                held = input.to_vec();
-                break;
+        let now = self.peers.now;
+        // Once the connection is over the decoder may have ended too, and is no good for another.
+        if let Some(entry) = self.peers.entry_mut(self.id).filter(|entry| entry.is_peer()) {
+            let in_the_middle = !decoder.is_between_messages();
+            if alive || in_the_middle {
+                entry.clocks.received = now;
             }
-            _ => break,
-        }
-    }
-    alive |= !decoder.is_between_messages();
-    if let Some(buffer) = decoder.reclaim_buffer() {
-        peers.buffers.give_assembly(buffer);
-    }
-    let now = peers.now;
-    if alive && let Some(entry) = peers.entry_mut(id) {
-        entry.clocks.received = now;
-    }
-    held
-}
-
-/// Handles an event. Returns whether it is a sign of life.
-fn handle(event: Event<'_>, peers: &mut Peers, handler: &mut impl Handler, id: PeerId) -> bool {
-    let open = peers.entry(id).is_some_and(Entry::is_open);
-    match event {
-        Event::Message(message) if open => handler.on_message(&mut Peer::new(peers, id), message),
-        // Our Close is sent: whoever closes does not wait for more messages.
-        Event::Message(_) => {}
-        Event::Piece(_) => unreachable!("the loop has messages assembled"),
-        Event::Ping(payload) => {
-            // §5.5.2: a Pong is due until Close was received, even if ours is sent.
-            peers.pong(id, payload);
-            if open {
-                handler.on_ping(&mut Peer::new(peers, id), payload);
+            if in_the_middle {
+                *unfinished = Some(decoder);
+            } else {
+                self.shared.decoders.give(decoder);
             }
         }
-        Event::Pong(payload) if peers.is_keep_alive(id, payload) => {}
-        Event::Pong(payload) => {
-            if open {
-                handler.on_pong(&mut Peer::new(peers, id), payload);
+        held
+    }
+
+    /// Handles an event. Returns whether it is a sign of life.
+    fn handle(&mut self, event: Event<'_>) -> bool {
+        let Some(entry) = self.peers.entry_mut(self.id) else { return false };
+        let open = entry.is_open();
+        match event {
+            Event::Message(message) if open => {
+                self.handler.on_message(&mut Peer::new(self.peers, self.id), message);
             }
-            return false;
+            // Our Close is sent: whoever closes does not wait for more messages.
+            Event::Message(_) => {}
+            Event::Piece(_) => unreachable!("the loop has messages assembled"),
+            Event::Ping(payload) => {
+                // §5.5.2: a Pong is due until Close was received, even if ours is sent.
+                self.peers.pong(self.id, payload);
+                if open {
+                    self.handler.on_ping(&mut Peer::new(self.peers, self.id), payload);
+                }
+            }
+            Event::Pong(payload) => return self.receive_pong(payload),
+            Event::Close(body) => self.receive_close(body),
         }
-        Event::Close(body) => receive_close(peers, handler, id, body),
+        true
     }
-    true
-}
 
-fn receive_close(
-    peers: &mut Peers,
-    handler: &mut impl Handler,
-    id: PeerId,
-    body: Option<CloseBody<'_>>,
-) {
-    let Some(entry) = peers.entry_mut(id) else { return };
-    if entry.closing.receive_close() {
-        // §5.5.1: "the endpoint typically echos the status code it received".
-        peers.push_close(id, body.map(|body| CloseBody { reason: "", ..body }));
+    fn receive_pong(&mut self, payload: &[u8]) -> bool {
+        let Peers { entries, to_do, .. } = &mut *self.peers;
+        let Some(entry) = find(entries, self.id) else { return false };
+        let pong = entry.clocks.receive_pong(payload);
+        if pong != Pong::Unsolicited {
+            // The next Ping may be due before what is armed: deadlines move later, but for this one.
+            to_do.settle(entry);
+        }
+        if pong != Pong::Own && entry.is_open() {
+            self.handler.on_pong(&mut Peer::new(self.peers, self.id), payload);
+        }
+        pong != Pong::Unsolicited
     }
-    let code = body.map_or(NO_STATUS_RECEIVED, |body| body.code.into());
-    let reason = body.map_or("", |body| body.reason);
-    finish(peers, handler, id, (code, reason), CloseCause::Remote);
-}
 
-/// Fails the connection, RFC 6455 §7.1.7: says why, and handles nothing that follows.
-fn fail(peers: &mut Peers, handler: &mut impl Handler, id: PeerId, violation: Violation) {
-    let Some(entry) = peers.entry_mut(id) else { return };
-    if entry.closing.fail() {
-        peers.push_close(id, Some(CloseBody { code: violation.code(), reason: "" }));
+    fn receive_close(&mut self, body: Option<CloseBody<'_>>) {
+        let Some(entry) = self.peers.entry_mut(self.id) else { return };
+        if entry.closing.receive_close() {
+            // §5.5.1: "the endpoint typically echos the status code it received".
+            self.peers.push_close(self.id, body.map(|body| CloseBody { reason: "", ..body }));
+        }
+        let code = body.map_or(NO_STATUS_RECEIVED, |body| body.code.into());
+        let reason = body.map_or("", |body| body.reason);
+        finish(self.peers, self.handler, self.id, (code, reason), CloseCause::Remote);
+        self.peers.linger(self.id);
     }
-    finish(peers, handler, id, NO_CLOSE, CloseCause::Violation(violation));
+
+    /// Fails the connection, §7.1.7: says why, and handles nothing that follows.
+    fn fail(&mut self, violation: Violation) {
+        let Some(entry) = self.peers.entry_mut(self.id) else { return };
+        if entry.closing.fail() {
+            let body = CloseBody { code: violation.code(), reason: "" };
+            self.peers.push_close(self.id, Some(body));
+        }
+        finish(self.peers, self.handler, self.id, NO_CLOSE, CloseCause::Violation(violation));
+        self.peers.linger(self.id);
+    }
 }
 
 fn end_of_stream(peers: &mut Peers, handler: &mut impl Handler, id: PeerId) {
     if let Some(entry) = peers.entry_mut(id) {
         entry.flags.ended = true;
+        if entry.stage == Stage::Opening {
+            peers.over(id);
+        }
     }
     // What is queued is still written: an endpoint that ended its side may go on reading ours.
     finish(peers, handler, id, NO_CLOSE, CloseCause::EndOfStream);
-    peers.end(id);
+    peers.linger(id);
 }
-
-/// Handles that a socket broke. Nothing can be written to it any more.
-pub(super) fn lost(peers: &mut Peers, handler: &mut impl Handler, id: PeerId, error: &io::Error) {
-    finish(peers, handler, id, NO_CLOSE, CloseCause::Lost(error.kind()));
-    peers.drop_connection(id, CloseCause::Lost(error.kind()));
-}
-
-/// Tells the handler that the connection is over, unless it knows or never knew of it.
-///
-/// If something else began the end, such as a Close of our own, that is the cause, not `cause`.
-pub(super) fn finish(
-    peers: &mut Peers,
-    handler: &mut impl Handler,
-    id: PeerId,
-    (code, reason): (u16, &str),
-    cause: CloseCause,
-) {
-    let Some(entry) = peers.entry_mut(id).filter(|entry| entry.stage == Stage::Open) else {
-        return;
-    };
-    let cause = *entry.cause.get_or_insert(cause);
-    peers.end(id);
-    let close = Close { code, reason, clean: code != NO_CLOSE.0, cause };
-    handler.on_close(&mut Peer::new(peers, id), close);
-}
-
-/// §7.4.1: 1005 "to indicate that no status code was actually present".
-const NO_STATUS_RECEIVED: u16 = 1005;
-
-/// What is reported where no Close was received. §7.4.1: 1006 "to indicate that the connection was closed abnormally".
-pub(super) const NO_CLOSE: (u16, &str) = (1006, "");
 
 /// Answers an HTTP request, or a connection that did not get so far as to send one.
 fn respond(peers: &mut Peers, id: PeerId, response: &Response, method: Method) {

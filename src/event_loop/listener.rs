@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Instant;
 
 use mio::net::TcpListener;
 #[cfg(unix)]
@@ -19,6 +20,10 @@ pub(super) struct Listener {
     socket: Socket,
     /// Events are edges: once one told of connections, this stays set until `accept` would block.
     pub(super) pending: bool,
+    /// How often in a row accepting has failed.
+    pub(super) failures: u32,
+    /// When to try again after too many failures.
+    pub(super) retry: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -36,8 +41,6 @@ pub(super) enum Accepted {
     None,
     /// This one failed before it was ours; there may be others.
     Failed,
-    /// It is the listener itself that failed, and will again.
-    Broken,
     /// No descriptor or no memory is left. The connection waits in the backlog, and no event
     /// will tell of it again.
     Exhausted,
@@ -46,13 +49,17 @@ pub(super) enum Accepted {
 impl Listener {
     pub(super) fn tcp(listener: std::net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self { socket: Socket::Tcp(TcpListener::from_std(listener)), pending: false })
+        Ok(Self::new(Socket::Tcp(TcpListener::from_std(listener))))
     }
 
     #[cfg(unix)]
     pub(super) fn unix(listener: std::os::unix::net::UnixListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self { socket: Socket::Unix(UnixListener::from_std(listener)), pending: false })
+        Ok(Self::new(Socket::Unix(UnixListener::from_std(listener))))
+    }
+
+    fn new(socket: Socket) -> Self {
+        Self { socket, pending: false, failures: 0, retry: None }
     }
 
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
@@ -68,9 +75,8 @@ impl Listener {
             Ok((transport, addr)) => Accepted::Connection(transport, addr),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Accepted::None,
             Err(error) if is_exhaustion(&error) => Accepted::Exhausted,
-            Err(error) if is_the_listeners(&error) => Accepted::Broken,
-            // ECONNABORTED, EPROTO, EPERM, EINTR and the network errors that Linux passes on from the
-            // new socket: none of them says anything about the listener.
+            // ECONNABORTED, EPROTO, EINTR and the network errors that Linux passes on from the new socket say
+            // nothing about the listener. Those that do come again, however often one tries.
             Err(_) => Accepted::Failed,
         }
     }
@@ -124,21 +130,6 @@ fn is_exhaustion(error: &io::Error) -> bool {
         &[24, 23, 105, 12]
     } else {
         &[24, 23, 55, 12]
-    };
-    error.raw_os_error().is_some_and(|code| codes.contains(&code))
-}
-
-/// EINVAL, ENOTSOCK or EOPNOTSUPP: the socket was shut down, or is not one that listens. Linux passes EOPNOTSUPP on
-/// from a new socket, too; then the next event tells of those behind it.
-fn is_the_listeners(error: &io::Error) -> bool {
-    let codes: &[i32] = if cfg!(windows) {
-        &[10022, 10038, 10045]
-    } else if cfg!(any(target_os = "linux", target_os = "android")) {
-        &[22, 88, 95]
-    } else if cfg!(target_vendor = "apple") {
-        &[22, 38, 102]
-    } else {
-        &[22, 38, 45]
     };
     error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }

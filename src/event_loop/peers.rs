@@ -1,5 +1,6 @@
 //! All peers, and what can be asked of them.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -35,9 +36,9 @@ pub struct Peers {
 #[derive(Debug, Default)]
 pub(super) struct ToDo {
     /// Peers to flush, close or arm a deadline for.
-    pub(super) dirty: Vec<PeerId>,
+    pub(super) dirty: VecDeque<PeerId>,
     /// Peers from which more can be read, although no event will say so.
-    pub(super) ready: Vec<PeerId>,
+    pub(super) ready: VecDeque<PeerId>,
     /// To shut down, and how long that may take.
     pub(super) shutdown: Option<Duration>,
 }
@@ -134,6 +135,7 @@ impl Peers {
         let header = Header::new(Opcode::Ping, payload.len() as u64);
         self.enqueue(id, header.encoded_len() + payload.len(), |entry, buffers| {
             entry.queue.push_frame(header, payload, buffers);
+            entry.clocks.asked();
         })
     }
 
@@ -142,7 +144,11 @@ impl Peers {
     /// A Close has room for 123 bytes of reason: a longer one is cut where its last character ends that fits.
     /// Messages that the peer sends from now on are not delivered. `on_close` follows when it has answered,
     /// or when [`close_timeout`](Config::close_timeout) is over. No effect on a peer that is closing already.
+    /// Status code 1010 is for clients to send (§7.4.1): in its place, the peer is sent 1011.
     pub fn close(&mut self, id: PeerId, code: CloseCode, reason: &str) {
+        // §7.4.1: 1010 is a client's to send.
+        let code =
+            if code == CloseCode::MANDATORY_EXTENSION { CloseCode::INTERNAL_ERROR } else { code };
         self.begin_close(id, CloseBody { code, reason }, CloseCause::Local);
     }
 
@@ -177,17 +183,16 @@ impl Peers {
         self.entry(id).and_then(|entry| entry.subprotocol.as_deref())
     }
 
-    /// Queues a data frame or a Ping of our own, if the peer may be sent one and has room for it.
+    /// Queues a data frame or a Ping of the application's, if the peer may be sent one and has room for it.
     fn enqueue(
         &mut self,
         id: PeerId,
         frame_len: usize,
         push: impl FnOnce(&mut Entry, &mut BufferPool),
     ) -> SendStatus {
+        self.write_early(id);
         let Self { entries, buffers, config, to_do, .. } = self;
-        let Some(entry) =
-            entries.get_mut(id.index()).filter(|entry| entry.id == id && entry.is_open())
-        else {
+        let Some(entry) = find(entries, id).filter(|entry| entry.is_open()) else {
             return SendStatus::Dropped;
         };
         let limits = &config.limits;
@@ -207,6 +212,19 @@ impl Peers {
         if entry.flags.congested { SendStatus::Congested } else { SendStatus::Queued }
     }
 
+    /// Writes before the turn ends what would otherwise count as the peer's slowness, although its socket was never asked.
+    fn write_early(&mut self, id: PeerId) {
+        let Self { entries, buffers, config, now, .. } = self;
+        let mark = config.limits.high_water_mark;
+        let Some(entry) = find(entries, id) else { return };
+        if !entry.is_open() || entry.flags.blocked || entry.queue.len() <= mark {
+            return;
+        }
+        if let Err(error) = entry.write(buffers, *now) {
+            self.drop_connection(id, CloseCause::Lost(error.kind()));
+        }
+    }
+
     fn close_overfull(&mut self, id: PeerId) {
         let Self { entries, buffers, .. } = self;
         entries[id.index()].queue.discard_data(buffers);
@@ -217,6 +235,9 @@ impl Peers {
 
 /// §5.5: control frames have "a payload length of 125 bytes or less".
 const MAX_CONTROL_PAYLOAD: usize = 125;
+
+/// Below so many entries, their memory is not worth giving back.
+const KEPT_ENTRIES: usize = 1024;
 
 /// For the loop.
 impl Peers {
@@ -242,11 +263,11 @@ impl Peers {
     /// Closes the socket and forgets the peer. Whoever it was, `on_close` has been called.
     pub(super) fn remove(&mut self, id: PeerId) {
         if self.entry(id).is_some() {
-            self.end(id);
+            self.over(id);
             let mut entry = self.entries.remove(id.index());
             entry.queue.clear(&mut self.buffers);
-            if self.entries.is_empty() {
-                self.entries.shrink_to_fit();
+            if self.entries.is_empty() && self.entries.capacity() > KEPT_ENTRIES {
+                self.entries = Slab::new();
             }
         }
     }
@@ -256,7 +277,7 @@ impl Peers {
     }
 
     pub(super) fn entry_mut(&mut self, id: PeerId) -> Option<&mut Entry> {
-        self.entries.get_mut(id.index()).filter(|entry| entry.id == id)
+        find(&mut self.entries, id)
     }
 
     /// Notes that the peer's opening handshake is done.
@@ -275,18 +296,25 @@ impl Peers {
     pub(super) fn respond(&mut self, id: PeerId, response: Vec<u8>) {
         let Self { entries, buffers, .. } = self;
         entries[id.index()].queue.push_opaque(response, buffers);
-        self.end(id);
+        self.over(id);
+        self.linger(id);
     }
 
-    /// Notes that the application is done with the connection, so that it ends as soon as what is queued is written.
-    pub(super) fn end(&mut self, id: PeerId) {
-        let Self { entries, to_do, now, open, opening, .. } = self;
-        if let Some(entry) = entries.get_mut(id.index()).filter(|entry| entry.id == id) {
+    /// Notes that the application has no more to do with the connection.
+    pub(super) fn over(&mut self, id: PeerId) {
+        let Self { entries, now, open, opening, .. } = self;
+        if let Some(entry) = find(entries, id) {
             *opening -= usize::from(entry.stage == Stage::Opening);
             *open -= usize::from(entry.is_peer());
             (entry.stage, entry.clocks.waiting) = (Stage::Over, *now);
-            entry.flags.congested = false;
-            to_do.read(entry);
+        }
+    }
+
+    /// Has a connection that is over end when what is queued is written and the other side has ended.
+    pub(super) fn linger(&mut self, id: PeerId) {
+        let Self { entries, to_do, .. } = self;
+        if let Some(entry) = find(entries, id) {
+            read_again(entry, to_do);
             to_do.settle(entry);
         }
     }
@@ -294,9 +322,7 @@ impl Peers {
     /// Answers a Ping: at once, or if the peer has much to read yet, when it has read it.
     pub(super) fn pong(&mut self, id: PeerId, payload: &[u8]) {
         let Self { entries, buffers, config, to_do, .. } = self;
-        let Some(entry) = entries.get_mut(id.index()).filter(|entry| entry.id == id) else {
-            return;
-        };
+        let Some(entry) = find(entries, id) else { return };
         let header = Header::new(Opcode::Pong, payload.len() as u64);
         if entry.queue.len() <= config.limits.high_water_mark {
             entry.queue.pay_pong(buffers);
@@ -316,54 +342,32 @@ impl Peers {
         self.push_close(id, Some(body));
     }
 
-    /// Queues a Close, behind the Pong that may be owed: nothing follows a Close.
+    /// Queues a Close, behind the Pong that may be owed.
     pub(super) fn push_close(&mut self, id: PeerId, body: Option<CloseBody<'_>>) {
         let Self { entries, buffers, to_do, now, .. } = self;
-        let entry = &mut entries[id.index()];
+        let Some(entry) = find(entries, id) else { return };
         entry.queue.pay_pong(buffers);
         entry.queue.push_close(body, buffers);
         entry.clocks.waiting = *now;
-        // Their Close may be behind whatever was not read for congestion.
-        if std::mem::take(&mut entry.flags.congested) {
-            to_do.read(entry);
-        }
+        // Their Close may be behind what was not read for congestion.
+        read_again(entry, to_do);
         to_do.settle(entry);
-    }
-
-    /// Whether `payload` is that of our own Ping that was not answered yet; then it is now.
-    pub(super) fn is_keep_alive(&mut self, id: PeerId, payload: &[u8]) -> bool {
-        let Self { entries, to_do, .. } = self;
-        entries.get_mut(id.index()).filter(|entry| entry.id == id).is_some_and(|entry| {
-            let expected = entry.clocks.ping.map(u32::to_be_bytes);
-            let answered = expected.is_some_and(|expected| expected == payload);
-            if answered {
-                entry.clocks.ping = None;
-                // The next Ping is due before whatever is armed: deadlines move later, but for this one.
-                to_do.settle(entry);
-            }
-            answered
-        })
     }
 
     /// Sends a Ping to a peer that has been silent.
     pub(super) fn keep_alive(&mut self, id: PeerId) {
-        let Self { entries, buffers, to_do, pings, .. } = self;
-        let Some(entry) =
-            entries.get_mut(id.index()).filter(|entry| entry.id == id && entry.is_open())
-        else {
-            return;
-        };
+        let Self { entries, buffers, to_do, now, pings, .. } = self;
+        let Some(entry) = find(entries, id).filter(|entry| entry.is_open()) else { return };
         *pings = pings.wrapping_add(1);
-        let payload = pings.to_be_bytes();
+        let payload = entry.clocks.send_ping(*pings, *now);
         entry.queue.push_frame(Header::new(Opcode::Ping, payload.len() as u64), &payload, buffers);
-        entry.clocks.ping = Some(*pings);
         to_do.settle(entry);
     }
 
     /// Gives the connection up: the loop will end it without another word to the peer.
     pub(super) fn drop_connection(&mut self, id: PeerId, cause: CloseCause) {
         let Self { entries, to_do, open, .. } = self;
-        if let Some(entry) = entries.get_mut(id.index()).filter(|entry| entry.id == id) {
+        if let Some(entry) = find(entries, id) {
             *open -= usize::from(entry.is_peer());
             entry.flags.dropped = true;
             entry.cause.get_or_insert(cause);
@@ -372,18 +376,30 @@ impl Peers {
     }
 }
 
+/// The connection with this id, if it is still there.
+pub(super) fn find(entries: &mut Slab<Entry>, id: PeerId) -> Option<&mut Entry> {
+    entries.get_mut(id.index()).filter(|entry| entry.id == id)
+}
+
+/// Reads from a peer again, if congestion had kept it from being read.
+fn read_again(entry: &mut Entry, to_do: &mut ToDo) {
+    if std::mem::take(&mut entry.flags.congested) {
+        to_do.read(entry);
+    }
+}
+
 impl ToDo {
     /// Has the loop look at the peer before it waits again.
     pub(super) fn settle(&mut self, entry: &mut Entry) {
         if !std::mem::replace(&mut entry.flags.dirty, true) {
-            self.dirty.push(entry.id);
+            self.dirty.push_back(entry.id);
         }
     }
 
-    /// Has the loop read from the peer in the next turn, without waiting for an event.
+    /// Has the loop read from the peer without waiting for an event.
     pub(super) fn read(&mut self, entry: &mut Entry) {
         if !std::mem::replace(&mut entry.flags.ready, true) {
-            self.ready.push(entry.id);
+            self.ready.push_back(entry.id);
         }
     }
 }

@@ -91,16 +91,15 @@ impl WriteQueue {
         pending.segments.push_back(Segment::Opaque(bytes));
     }
 
-    /// Appends a frame that is shared with other queues: by reference, unless it is small and finds
-    /// room in a block that is to be written anyway.
+    /// Appends a frame that is shared with other queues: by reference, unless it is small and would only make a
+    /// vectored write longer, which costs more than the copy.
     pub(super) fn push_shared(&mut self, frame: &Arc<Vec<u8>>, pool: &mut BufferPool) {
         let pending = self.pending(pool);
         pending.bytes += frame.len();
-        match pending.segments.back_mut() {
-            Some(Segment::Owned(last)) if frame.len() <= last.capacity() - last.len() => {
-                last.extend_from_slice(frame);
-            }
-            _ => pending.segments.push_back(Segment::Shared(Arc::clone(frame))),
+        if frame.len() <= BLOCK_SIZE && !pending.segments.is_empty() {
+            pending.room(frame.len(), pool).extend_from_slice(frame);
+        } else {
+            pending.segments.push_back(Segment::Shared(Arc::clone(frame)));
         }
     }
 
@@ -174,7 +173,7 @@ impl WriteQueue {
         if let Some(mut pending) = self.pending.take() {
             while let Some(segment) = pending.segments.pop_front() {
                 if let Segment::Owned(block) = segment {
-                    pool.give_block(block);
+                    pool.give(block);
                 }
             }
             (pending.written, pending.bytes) = (0, 0);
@@ -201,6 +200,11 @@ impl Pending {
         self.len() == 0
     }
 
+    /// Whether it has not grown beyond what is worth keeping.
+    pub(super) fn is_small(&self) -> bool {
+        self.segments.capacity() <= MAX_SLICES
+    }
+
     fn len(&self) -> usize {
         self.bytes + self.owed_pong.len()
     }
@@ -220,8 +224,7 @@ impl Pending {
         let fits = matches!(self.segments.back(),
             Some(Segment::Owned(last)) if len <= last.capacity() - last.len());
         if !fits {
-            let block = if len <= BLOCK_SIZE { pool.take_block() } else { Vec::with_capacity(len) };
-            self.segments.push_back(Segment::Owned(block));
+            self.segments.push_back(Segment::Owned(pool.take(len)));
         }
         match self.segments.back_mut() {
             Some(Segment::Owned(last)) => last,
@@ -272,7 +275,7 @@ impl Pending {
             (self.written, self.bytes) = (self.written + written, self.bytes + keep - written);
             self.segments.push_back(segment);
         } else if let Segment::Owned(block) = segment {
-            pool.give_block(block);
+            pool.give(block);
         }
     }
 
@@ -285,7 +288,7 @@ impl Pending {
         {
             self.written -= segment.bytes().len();
             if let Some(Segment::Owned(block)) = self.segments.pop_front() {
-                pool.give_block(block);
+                pool.give(block);
             }
         }
     }

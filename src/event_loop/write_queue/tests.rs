@@ -99,7 +99,7 @@ fn small_large_and_shared_frames_go_out_in_one_vectored_write_in_order() {
 fn a_queue_with_more_segments_than_a_write_takes_is_still_written_whole() {
     let mut rig = Rig::default();
     for n in 0..3 * MAX_SLICES {
-        rig.push_shared(&[n as u8; 10]);
+        rig.push_shared(&[n as u8; BLOCK_SIZE]);
     }
     let mut socket = Socket::endless();
     assert_eq!(rig.flush(&mut socket), Flushed::All);
@@ -226,9 +226,9 @@ fn an_empty_queue_holds_no_memory_and_a_busy_one_allocates_nothing_new() {
     rig.push(Opcode::Text, b"Hello");
     rig.flush(&mut Socket::endless());
     assert!(rig.queue.pending.is_none());
-    let block = rig.pool.take_block();
+    let block = rig.pool.take(1);
     let address = block.as_ptr();
-    rig.pool.give_block(block);
+    rig.pool.give(block);
 
     rig.push(Opcode::Text, b"again");
     match &rig.queue.pending.as_ref().unwrap().segments[0] {

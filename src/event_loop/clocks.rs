@@ -1,0 +1,239 @@
+//! How long a connection has waited, and for how long it may.
+
+use std::time::{Duration, Instant};
+
+use super::config::Timeouts;
+
+/// When things last happened on a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clocks {
+    /// The peer gave a sign of life.
+    pub(super) received: Instant,
+    /// The wait that is going on began: for the request, for the socket to take a byte, for the end.
+    pub(super) waiting: Instant,
+    /// The entry among the loop's deadlines, if there is one.
+    pub(super) armed: Option<Instant>,
+    /// The Ping of the loop's own that is not answered yet.
+    ping: Option<OwnPing>,
+    /// Whether a Ping of the application's is not answered yet.
+    asked: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct OwnPing {
+    count: u32,
+    sent: Instant,
+}
+
+/// What a connection waits for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Wait {
+    /// The rest of an opening handshake, or the decision about it.
+    Handshake,
+    /// A sign of life.
+    Life,
+    /// The socket to take more of what is queued. Pings are stuck behind that.
+    Socket,
+    /// The other side's Close, or the end of its stream.
+    End,
+}
+
+/// A wait that took too long.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Expired {
+    /// The opening handshake is not complete.
+    Handshake,
+    /// Nothing has been heard of the peer for so long that it is to be sent a Ping.
+    Silence,
+    /// Nothing has been heard of it even then.
+    Idle,
+    /// It took nothing of what is queued.
+    Write,
+    /// It did not end.
+    Close,
+}
+
+/// How the payload of our Pings begins, lest they are taken for the application's.
+const PING_TAG: [u8; 4] = *b"wsl\0";
+
+impl Clocks {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { received: now, waiting: now, armed: None, ping: None, asked: false }
+    }
+
+    /// When the wait is too long, and what then.
+    pub(super) fn deadline(&self, wait: Wait, timeouts: &Timeouts) -> Option<(Instant, Expired)> {
+        let waiting = |timeout| self.waiting.checked_add(timeout);
+        match wait {
+            Wait::Handshake => Some((waiting(timeouts.handshake)?, Expired::Handshake)),
+            Wait::Socket => Some((waiting(timeouts.write?)?, Expired::Write)),
+            Wait::End => Some((waiting(timeouts.close)?, Expired::Close)),
+            Wait::Life => self.life(timeouts.ping_interval, timeouts.idle),
+        }
+    }
+
+    /// With Pings, the peer has the rest of its time from when the Ping was sent, so that it can
+    /// answer even if the loop was busy elsewhere and comes late to both.
+    fn life(
+        &self,
+        interval: Option<Duration>,
+        idle: Option<Duration>,
+    ) -> Option<(Instant, Expired)> {
+        let silent_since = |timeout| self.received.checked_add(timeout);
+        match (interval, self.ping, idle) {
+            (Some(interval), None, idle) if idle.is_none_or(|idle| interval < idle) => {
+                Some((silent_since(interval)?, Expired::Silence))
+            }
+            (Some(interval), Some(ping), Some(idle)) => {
+                let answer_due = ping.sent.checked_add(idle.saturating_sub(interval))?;
+                Some((silent_since(idle)?.max(answer_due), Expired::Idle))
+            }
+            (_, _, idle) => Some((silent_since(idle?)?, Expired::Idle)),
+        }
+    }
+
+    /// Notes that a Ping of our own is sent, and returns its payload.
+    pub(super) fn send_ping(&mut self, count: u32, now: Instant) -> [u8; 8] {
+        self.ping = Some(OwnPing { count, sent: now });
+        ping_payload(count)
+    }
+
+    /// Notes that the application sent a Ping.
+    pub(super) fn asked(&mut self) {
+        self.asked = true;
+    }
+
+    /// Notes that the peer could not answer before now: what it was to answer was stuck in its queue.
+    pub(super) fn unblocked(&mut self, now: Instant) {
+        (self.received, self.waiting) = (now, now);
+        if let Some(ping) = &mut self.ping {
+            ping.sent = now;
+        }
+    }
+
+    /// Says what a Pong is, RFC 6455 §5.5.3.
+    pub(super) fn receive_pong(&mut self, payload: &[u8]) -> Pong {
+        if self.ping.is_some_and(|ping| ping_payload(ping.count) == payload) {
+            self.ping = None;
+            return Pong::Own;
+        }
+        if !std::mem::take(&mut self.asked) {
+            return Pong::Unsolicited;
+        }
+        // Of several Pings, a peer may answer the latest alone.
+        self.ping = None;
+        Pong::Asked
+    }
+}
+
+/// What a Pong answers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Pong {
+    /// The loop's own Ping.
+    Own,
+    /// A Ping of the application's.
+    Asked,
+    /// Nothing. It shows that something is there, but not that it hears us.
+    Unsolicited,
+}
+
+fn ping_payload(count: u32) -> [u8; 8] {
+    let mut payload = [0; 8];
+    payload[..4].copy_from_slice(&PING_TAG);
+    payload[4..].copy_from_slice(&count.to_be_bytes());
+    payload
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HANDSHAKE: Duration = Duration::from_secs(10);
+    const PING: Option<Duration> = Some(Duration::from_secs(30));
+    const IDLE: Option<Duration> = Some(Duration::from_secs(60));
+    const CLOSE: Duration = Duration::from_secs(5);
+
+    /// What comes due, in seconds after `clocks` began.
+    #[track_caller]
+    fn check(
+        clocks: Clocks,
+        start: Instant,
+        wait: Wait,
+        [ping_interval, idle, write]: [Option<Duration>; 3],
+        expected: Option<(u64, Expired)>,
+    ) {
+        let timeouts = Timeouts { handshake: HANDSHAKE, ping_interval, idle, write, close: CLOSE };
+        let deadline = clocks.deadline(wait, &timeouts);
+        assert_eq!(deadline.map(|(at, expired)| ((at - start).as_secs(), expired)), expected);
+    }
+
+    #[test]
+    fn each_wait_has_its_timeout() {
+        let start = now();
+        let clocks = Clocks::new(start);
+        let timeouts = [PING, IDLE, IDLE];
+        check(clocks, start, Wait::Handshake, timeouts, Some((10, Expired::Handshake)));
+        check(clocks, start, Wait::End, timeouts, Some((5, Expired::Close)));
+        check(clocks, start, Wait::Socket, timeouts, Some((60, Expired::Write)));
+        check(clocks, start, Wait::Socket, [PING, IDLE, None], None);
+        check(clocks, start, Wait::Life, timeouts, Some((30, Expired::Silence)));
+        check(clocks, start, Wait::Life, [None, IDLE, None], Some((60, Expired::Idle)));
+        check(clocks, start, Wait::Life, [PING, None, None], Some((30, Expired::Silence)));
+        check(clocks, start, Wait::Life, [None, None, None], None);
+        // A Ping that would come too late is not sent.
+        check(clocks, start, Wait::Life, [IDLE, PING, None], Some((30, Expired::Idle)));
+    }
+
+    #[test]
+    fn a_wait_without_end_is_no_wait() {
+        let start = now();
+        let forever = Some(Duration::MAX);
+        check(Clocks::new(start), start, Wait::Life, [forever, None, None], None);
+        check(Clocks::new(start), start, Wait::Life, [None, forever, None], None);
+        check(Clocks::new(start), start, Wait::Socket, [None, None, forever], None);
+    }
+
+    #[test]
+    fn after_a_ping_the_peer_has_the_rest_of_its_time_however_late_that_was_sent() {
+        let start = now();
+        for (sent, expected) in [(30, 60), (31, 61), (1000, 1030)] {
+            let mut clocks = Clocks::new(start);
+            clocks.send_ping(1, start + Duration::from_secs(sent));
+            check(clocks, start, Wait::Life, [PING, IDLE, None], Some((expected, Expired::Idle)));
+        }
+        let mut clocks = Clocks::new(start);
+        clocks.send_ping(1, start);
+        check(clocks, start, Wait::Life, [PING, None, None], None);
+    }
+
+    #[test]
+    fn a_ping_that_was_stuck_in_the_queue_counts_from_when_it_was_written() {
+        let start = now();
+        let mut clocks = Clocks::new(start);
+        clocks.send_ping(1, start + Duration::from_secs(30));
+        clocks.unblocked(start + Duration::from_secs(100));
+        check(clocks, start, Wait::Life, [PING, IDLE, None], Some((160, Expired::Idle)));
+    }
+
+    #[test]
+    fn pongs_are_told_apart() {
+        let start = now();
+        let mut clocks = Clocks::new(start);
+        let own = clocks.send_ping(7, start);
+        assert_eq!(clocks.receive_pong(b"whatever"), Pong::Unsolicited);
+        assert_eq!(clocks.receive_pong(&own), Pong::Own);
+        assert_eq!(clocks.receive_pong(&own), Pong::Unsolicited);
+
+        // The answer to a later Ping is one to all before it.
+        let own = clocks.send_ping(8, start);
+        clocks.asked();
+        assert_eq!(clocks.receive_pong(b"whatever"), Pong::Asked);
+        assert_eq!(clocks.receive_pong(&own), Pong::Unsolicited);
+        check(clocks, start, Wait::Life, [PING, IDLE, None], Some((30, Expired::Silence)));
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "an arbitrary point to count from")]
+    fn now() -> Instant {
+        Instant::now()
+    }
+}

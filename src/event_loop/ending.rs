@@ -1,0 +1,32 @@
+//! The end of a connection, as the application is told of it.
+
+use super::close::{Close, CloseCause};
+use super::entry::Stage;
+use super::handler::Handler;
+use super::{Peer, PeerId, Peers};
+
+/// §7.4.1 of RFC 6455: 1005 "to indicate that no status code was actually present".
+pub(super) const NO_STATUS_RECEIVED: u16 = 1005;
+
+/// What is reported where no Close was received. §7.4.1: 1006 "to indicate that the connection was closed abnormally".
+pub(super) const NO_CLOSE: (u16, &str) = (1006, "");
+
+/// Tells the handler that a connection is over, unless it knows or never knew of it.
+///
+/// If something else began the end, such as a Close of our own, that is the cause, not `cause`. What becomes of
+/// the socket is for the caller to say.
+pub(super) fn finish(
+    peers: &mut Peers,
+    handler: &mut impl Handler,
+    id: PeerId,
+    (code, reason): (u16, &str),
+    cause: CloseCause,
+) {
+    let Some(entry) = peers.entry_mut(id).filter(|entry| entry.stage == Stage::Open) else {
+        return;
+    };
+    let cause = *entry.cause.get_or_insert(cause);
+    peers.over(id);
+    let close = Close { code, reason, clean: code != NO_CLOSE.0, cause };
+    handler.on_close(&mut Peer::new(peers, id), close);
+}
