@@ -9,11 +9,13 @@ use std::time::Duration;
 
 pub(crate) use self::client::{Client, REQUEST};
 pub(crate) use self::script::{Script, Told};
+#[cfg(unix)]
+pub(crate) use self::server::Door;
 pub(crate) use self::server::{Server, turn_until};
 pub(crate) use self::wire::{frame, frames, masked, wire};
 
 /// A test that waits this long waits in vain. Nothing is ever expected to be quicker than this.
-pub(crate) const HANG: Duration = Duration::from_secs(60);
+pub(crate) const HANG: Duration = Duration::from_secs(5);
 
 /// Longer than any test: for timeouts that are not to expire.
 pub(crate) const NEVER: Duration = Duration::from_secs(3600);

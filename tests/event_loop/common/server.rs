@@ -1,11 +1,17 @@
 //! The loop, on a thread of its own or turned by hand.
 
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::os::unix::net::{UnixListener, UnixStream};
+#[cfg(unix)]
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use wsloop::{Config, EventLoop, Handler, Remote};
 
+#[cfg(unix)]
+use super::REQUEST;
 use super::{Client, HANG, Script, Told};
 
 /// A loop on a thread, listening on a port of the system's choice.
@@ -94,6 +100,54 @@ impl Drop for Server {
             // One panic is enough; that of the loop has been printed.
             let _ = thread.join();
         }
+    }
+}
+
+/// A way into a loop that is turned by hand: a Unix socket.
+///
+/// What a client does is there for the loop as soon as the client has done it, and the other way round. Over
+/// TCP that is not certain, not even on one machine: a busy kernel passes packets on later.
+#[cfg(unix)]
+pub(crate) struct Door {
+    path: std::path::PathBuf,
+}
+
+#[cfg(unix)]
+impl Door {
+    pub(crate) fn new(config: Config) -> (EventLoop, Self) {
+        static DOORS: AtomicUsize = AtomicUsize::new(0);
+        let number = DOORS.fetch_add(1, SeqCst);
+        let name = format!("wsloop-test-{}-{number}.socket", std::process::id());
+        let door = Self { path: std::env::temp_dir().join(name) };
+        // One of a process that had the same number, and crashed.
+        let _ = std::fs::remove_file(&door.path);
+        let mut event_loop = EventLoop::with_config(config).unwrap();
+        event_loop.add_unix_listener(UnixListener::bind(&door.path).unwrap()).unwrap();
+        (event_loop, door)
+    }
+
+    pub(crate) fn connect(&self) -> Client<UnixStream> {
+        Client::over(UnixStream::connect(&self.path).unwrap())
+    }
+
+    /// Connects, and has the loop shake hands.
+    pub(crate) fn open(
+        &self,
+        event_loop: &mut EventLoop,
+        handler: &mut impl Handler,
+    ) -> Client<UnixStream> {
+        let mut client = self.connect();
+        client.write(REQUEST);
+        turn_until(event_loop, handler, |_, _| client.has_input());
+        client.expect_opened();
+        client
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Door {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 
