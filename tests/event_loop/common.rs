@@ -15,10 +15,18 @@ pub(crate) use self::server::{Server, turn_until};
 pub(crate) use self::wire::{frame, frames, masked, wire};
 
 /// A test that waits this long waits in vain. Nothing is ever expected to be quicker than this.
-pub(crate) const HANG: Duration = Duration::from_secs(5);
+pub(crate) const HANG: Duration = Duration::from_secs(60);
 
 /// Longer than any test: for timeouts that are not to expire.
 pub(crate) const NEVER: Duration = Duration::from_secs(3600);
+
+/// Lets time pass, for tests of what happens after that.
+///
+/// Not to wait for something to happen: how long that takes is never known.
+pub(crate) fn let_pass(time: Duration) {
+    let (_sender, silence) = std::sync::mpsc::channel::<()>();
+    silence.recv_timeout(time).unwrap_err();
+}
 
 /// Runs the test with this path in a process of its own, and returns whether this is that process.
 ///

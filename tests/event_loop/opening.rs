@@ -10,7 +10,7 @@ use wsloop::{Acceptance, Config, Deferred, EventLoop, OriginPolicy, PeerId, Resp
 #[cfg(unix)]
 use super::common::Door;
 use super::common::{
-    Client, HANG, NEVER, REQUEST, Script, Server, Told, frame, masked, turn_until, wire,
+    Client, HANG, NEVER, REQUEST, Script, Server, Told, frame, let_pass, masked, turn_until, wire,
 };
 
 /// What a client may have sent before it is told that it was refused.
@@ -520,8 +520,7 @@ fn the_time_for_a_handshake_begins_when_the_connection_is_adopted() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut event_loop = EventLoop::with_config(Config::new().handshake_timeout(timeout)).unwrap();
     // Nobody turns the loop for longer than a handshake may take.
-    let (_sender, silence) = mpsc::channel::<()>();
-    silence.recv_timeout(timeout).unwrap_err();
+    let_pass(timeout);
     let (id, mut client) = adopt(&listener, &mut event_loop, b"");
     for _ in 0..3 {
         event_loop.turn(&mut script, Some(Duration::ZERO)).unwrap();

@@ -6,7 +6,7 @@ use wsloop::{CloseCode, Config};
 
 use super::common::{Client, NEVER, Script, Server, frame, masked};
 #[cfg(unix)]
-use super::common::{Door, turn_until};
+use super::common::{Door, let_pass, turn_until};
 
 /// Soon, but nothing here depends on how soon.
 const SOON: Duration = Duration::from_millis(20);
@@ -189,7 +189,7 @@ fn sending_more_does_not_prolong_the_wait() {
         }
     });
     script.on_message = Box::new(|peer, _| peer.peers().broadcast("more"));
-    let config = Config::new().write_timeout(Some(SOON)).write_queue_limit(64 << 20);
+    let config = Config::new().write_timeout(Some(10 * SOON)).write_queue_limit(64 << 20);
     let server = Server::start(config, (script, told));
     let _slow = Client::open_small(server.addr);
     server.told.expect("open");
@@ -202,4 +202,64 @@ fn sending_more_does_not_prolong_the_wait() {
         }
     }
     panic!("it waits for ever");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_peer_that_takes_a_little_now_and_then_is_kept() {
+    let (mut script, told) = Script::echo();
+    script.on_open = Box::new(|peer| {
+        peer.send(&*vec![0; 32 << 20]);
+    });
+    let timeout = Duration::from_secs(2);
+    let config = Config::new().write_timeout(Some(timeout)).idle_timeout(None).ping_interval(None);
+    let (mut event_loop, door) = Door::new(config);
+    let mut client = door.open(&mut event_loop, &mut script);
+    told.expect("open");
+    for _ in 0..5 {
+        // In all, more time than a single byte may take.
+        let_pass(timeout / 4);
+        assert!(client.read_available() > 0);
+        event_loop.turn(&mut script, Some(Duration::ZERO)).unwrap();
+    }
+    assert_eq!(told.so_far(), [""; 0]);
+    assert_eq!(event_loop.peers().len(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_time_for_a_close_begins_with_the_close() {
+    let (mut script, told) = Script::echo();
+    let timeout = Duration::from_secs(1);
+    let config = Config::new().close_timeout(timeout).idle_timeout(None).ping_interval(None);
+    let (mut event_loop, door) = Door::new(config);
+    let mut client = door.open(&mut event_loop, &mut script);
+    told.expect("open");
+    // Nobody turns the loop for longer than a closing handshake may take.
+    let_pass(timeout);
+    let id = event_loop.peers().ids().next().unwrap();
+    event_loop.peers().close(id, CloseCode::NORMAL, "");
+    for _ in 0..3 {
+        event_loop.turn(&mut script, Some(Duration::ZERO)).unwrap();
+    }
+    client.expect("88 02 03E8");
+    client.send("88 02 03E8");
+    turn_until(&mut event_loop, &mut script, |event_loop, _| event_loop.peers().is_empty());
+    told.expect("close 1000 clean Local");
+}
+
+/// A read that fills the buffer may have left nothing behind. The next one tells, and that is that.
+#[cfg(unix)]
+#[test]
+fn a_loop_with_nothing_to_do_rests() {
+    let (mut script, told) = Script::echo();
+    let frame = masked(&frame(0x81, b"hi"));
+    let config = Config::new().read_buffer_size(frame.len()).idle_timeout(None).ping_interval(None);
+    let (mut event_loop, door) = Door::new(config.handshake_timeout(SOON));
+    let mut client = door.open(&mut event_loop, &mut script);
+    told.expect("open");
+    client.write(&frame);
+    turn_until(&mut event_loop, &mut script, |_, _| client.has_input());
+    turn_until(&mut event_loop, &mut script, |event_loop, _| event_loop.next_timeout().is_none());
+    client.expect("81 02 'hi'");
 }

@@ -138,6 +138,16 @@ impl<S: Socket> Client<S> {
         true
     }
 
+    /// Reads what there is to read, and returns how many bytes that was.
+    pub(crate) fn read_available(&mut self) -> usize {
+        let mut received = std::mem::take(&mut self.input);
+        self.socket.block(false);
+        let result = self.socket.read_to_end(&mut received);
+        self.socket.block(true);
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        received.len()
+    }
+
     /// Writes again and again until nobody takes any more, and returns how many bytes went out.
     ///
     /// That "nobody takes any more" is judged by `stuck`, which is asked whenever the socket is full.

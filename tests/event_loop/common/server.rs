@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::net::{UnixListener, UnixStream};
 #[cfg(unix)]
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,8 @@ pub(crate) struct Server {
     pub(crate) told: Told,
     pub(crate) remote: Remote,
     thread: Option<JoinHandle<()>>,
+    /// Says when the thread ends: its other end is dropped then.
+    end: mpsc::Receiver<()>,
 }
 
 impl Server {
@@ -43,11 +46,13 @@ impl Server {
         (mut script, told): (Script, Told),
     ) -> Self {
         let remote = event_loop.remote();
+        let (running, end) = mpsc::channel();
         let thread = std::thread::spawn(move || {
+            let _running: mpsc::Sender<()> = running;
             event_loop.run(&mut script).unwrap();
             assert!(event_loop.peers().is_empty());
         });
-        Self { addr, told, remote, thread: Some(thread) }
+        Self { addr, told, remote, thread: Some(thread), end }
     }
 
     /// Connects and shakes hands, of which the handler is told.
@@ -67,9 +72,10 @@ impl Server {
     /// Waits for the loop to end by itself.
     #[track_caller]
     pub(crate) fn join(&mut self) {
-        if let Some(thread) = self.thread.take()
-            && let Err(panic) = thread.join()
-        {
+        let Some(thread) = self.thread.take() else { return };
+        let end = self.end.recv_timeout(HANG);
+        assert_eq!(end, Err(RecvTimeoutError::Disconnected), "the loop does not end");
+        if let Err(panic) = thread.join() {
             std::panic::resume_unwind(panic);
         }
     }
@@ -94,11 +100,9 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.remote.shutdown(Duration::ZERO);
+        // One panic is enough; that of the loop, if there is one, is printed.
         if !std::thread::panicking() {
             self.join();
-        } else if let Some(thread) = self.thread.take() {
-            // One panic is enough; that of the loop has been printed.
-            let _ = thread.join();
         }
     }
 }
