@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use wsloop::{Config, Message, Overflow, PeerId, SendStatus};
+use wsloop::{CloseCode, Config, Message, Overflow, PeerId, SendStatus};
 
 use super::common::{Client, NEVER, Script, Server, frame, frames, masked};
 
@@ -152,6 +152,35 @@ fn a_peer_over_the_limit_is_sent_the_rest_of_what_has_begun() {
     client.send("88 02 03F0");
     client.expect_end();
     server.told.expect("close 1008 clean QueueFull");
+    trigger.close();
+    server.told.expect("close 1000 clean Remote");
+    server.stop();
+}
+
+#[test]
+fn a_close_that_waited_behind_congestion_is_read_after_ours() {
+    let (mut script, told) = Script::echo();
+    let mut slow: Option<PeerId> = None;
+    script.on_message = Box::new(move |peer, _| match slow {
+        None => {
+            slow = Some(peer.id());
+            assert_eq!(peer.send(&*vec![0x55; 16 * MEGABYTE]), SendStatus::Congested);
+        }
+        Some(slow) => peer.peers().close(slow, CloseCode::NORMAL, ""),
+    });
+    let server = Server::start(patient(), (script, told));
+    let mut client = Client::open_small(server.addr);
+    server.told.expect("open");
+    client.send("81 00  88 02 0FA0");
+    server.told.expect("text");
+    let mut trigger = server.open();
+    trigger.send("81 00");
+    server.told.expect("text");
+    // The client has not read a byte of it all.
+    server.told.expect("close 4000 clean Local");
+    client.expect_bytes(&frame(0x82, &vec![0x55; 16 * MEGABYTE]));
+    client.expect("88 02 03E8");
+    client.expect_end();
     trigger.close();
     server.told.expect("close 1000 clean Remote");
     server.stop();

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 pub(crate) use self::client::{Client, REQUEST};
 pub(crate) use self::script::{Script, Told};
+#[cfg(unix)]
+pub(crate) use self::server::Door;
 pub(crate) use self::server::{Server, turn_until};
 pub(crate) use self::wire::{frame, frames, masked, wire};
 
@@ -17,6 +19,14 @@ pub(crate) const HANG: Duration = Duration::from_secs(60);
 
 /// Longer than any test: for timeouts that are not to expire.
 pub(crate) const NEVER: Duration = Duration::from_secs(3600);
+
+/// Lets time pass, for tests of what happens after that.
+///
+/// Not to wait for something to happen: how long that takes is never known.
+pub(crate) fn let_pass(time: Duration) {
+    let (_sender, silence) = std::sync::mpsc::channel::<()>();
+    silence.recv_timeout(time).unwrap_err();
+}
 
 /// Runs the test with this path in a process of its own, and returns whether this is that process.
 ///

@@ -46,7 +46,11 @@ fn a_later_shutdown_may_only_be_sooner() {
     let mut silent = server.open();
     server.remote.shutdown(NEVER);
     silent.expect("88 02 03E9");
-    server.remote.shutdown(Duration::ZERO);
+    server.remote.shutdown(Duration::from_millis(50));
+    server.remote.shutdown(NEVER);
+    // Let the loop take these as well: its listener is closed, but it still answers Pings.
+    silent.send("89 00");
+    silent.expect("8A 00");
     server.remote.shutdown(NEVER);
     server.join();
     server.told.expect("close 1006 unclean Shutdown");
@@ -312,8 +316,8 @@ fn a_process_out_of_descriptors_accepts_again_when_it_has_some() {
         waits += usize::from(event_loop.next_timeout().is_some_and(|wait| wait > Duration::ZERO));
         event_loop.turn(&mut script, None).unwrap();
         turns += 1;
+        assert!(turns <= 100, "{turns} turns, {waits} of which waited: the loop spins");
     }
-    assert!(turns <= 10, "{turns} turns, {waits} of which waited: the loop spins");
     // Those who are in are served as ever.
     stayer.send("81 02 'hi'");
     turn_until(&mut event_loop, &mut script, |_, _| stayer.has_input());

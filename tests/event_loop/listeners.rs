@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use wsloop::{Config, EventLoop};
 
+#[cfg(unix)]
+use super::common::Door;
 use super::common::{Client, NEVER, REQUEST, Script, Server, turn_until};
 
 #[test]
@@ -78,19 +80,14 @@ fn an_address_that_is_taken_is_an_error() {
 #[cfg(unix)]
 #[test]
 fn unix_sockets_do_as_well() {
-    use std::os::unix::net::{UnixListener, UnixStream};
-
-    let path = std::env::temp_dir().join(format!("wsloop-test-{}.socket", std::process::id()));
-    let _ = std::fs::remove_file(&path);
-    let mut event_loop = EventLoop::with_config(Config::new().close_timeout(NEVER)).unwrap();
-    event_loop.add_unix_listener(UnixListener::bind(&path).unwrap()).unwrap();
+    let (mut event_loop, door) = Door::new(Config::new().close_timeout(NEVER));
     let addr = event_loop.listen("127.0.0.1:0").unwrap();
     let (mut script, told) = Script::echo();
     script.on_open = Box::new(|peer| assert_eq!(peer.remote_addr(), None));
     let server = Server::run(event_loop, addr, (script, told));
 
     let connect = || {
-        let mut client = Client::over(UnixStream::connect(&path).unwrap());
+        let mut client = door.connect();
         client.shake_hands();
         server.told.expect("open");
         client
@@ -118,7 +115,6 @@ fn unix_sockets_do_as_well() {
     let told = server.told.next();
     assert!(told.starts_with("close 1006 unclean "), "{told}");
     server.stop();
-    std::fs::remove_file(&path).unwrap();
 }
 
 #[test]

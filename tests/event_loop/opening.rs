@@ -7,8 +7,10 @@ use std::time::Duration;
 use wsloop::handshake::{HeadLimits, Method, Refusal};
 use wsloop::{Acceptance, Config, Deferred, EventLoop, OriginPolicy, PeerId, Response, SendStatus};
 
+#[cfg(unix)]
+use super::common::Door;
 use super::common::{
-    Client, HANG, NEVER, REQUEST, Script, Server, Told, frame, masked, turn_until, wire,
+    Client, HANG, NEVER, REQUEST, Script, Server, Told, frame, let_pass, masked, turn_until, wire,
 };
 
 /// What a client may have sent before it is told that it was refused.
@@ -326,12 +328,13 @@ fn a_client_that_left_before_the_decision_was_there_for_a_moment() {
     server.stop();
 }
 
+#[cfg(unix)]
 #[test]
 fn a_decision_that_takes_too_long_is_a_503() {
     let ((mut script, _told), decisions) = deferring();
     let config = Config::new().handshake_timeout(Duration::from_millis(10)).close_timeout(NEVER);
-    let (mut event_loop, addr) = listening(config);
-    let mut client = Client::connect(addr);
+    let (mut event_loop, door) = Door::new(config);
+    let mut client = door.connect();
     // The time runs from when the connection is accepted, which is in the first turn.
     client.write(REQUEST);
     turn_until(&mut event_loop, &mut script, |_, _| client.has_input());
@@ -346,7 +349,7 @@ fn a_decision_that_takes_too_long_is_a_503() {
 #[test]
 fn a_503_is_read_whatever_was_sent_behind_the_request() {
     let ((mut script, _told), decisions) = deferring();
-    let config = Config::new().handshake_timeout(Duration::from_millis(10)).close_timeout(NEVER);
+    let config = Config::new().handshake_timeout(Duration::from_millis(500)).close_timeout(NEVER);
     let (mut event_loop, addr) = listening(config);
     let mut client = Client::connect(addr);
     client.write(REQUEST);
@@ -369,13 +372,14 @@ fn a_client_that_says_nothing_is_left_without_a_word() {
     server.stop();
 }
 
+#[cfg(unix)]
 #[test]
 fn half_a_request_is_answered_when_its_time_is_up() {
     let (mut script, _told) = Script::echo();
     let config = Config::new().handshake_timeout(Duration::from_millis(10));
     for half in ["G", "\r\n", &REQUEST[..REQUEST.len() - 1]] {
-        let (mut event_loop, addr) = listening(config.clone());
-        let mut client = Client::connect(addr);
+        let (mut event_loop, door) = Door::new(config.clone());
+        let mut client = door.connect();
         // The time runs from when the connection is accepted, which is in the first turn.
         client.write(half);
         turn_until(&mut event_loop, &mut script, |_, _| client.has_input());
@@ -385,6 +389,7 @@ fn half_a_request_is_answered_when_its_time_is_up() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn the_answer_to_head_has_no_body_when_its_time_is_up_either() {
     let ((mut script, _told), _decisions) = deferring();
@@ -392,8 +397,8 @@ fn the_answer_to_head_has_no_body_when_its_time_is_up_either() {
     for (status, request) in
         [(408, "HEAD / HTTP/1.1\r\n"), (503, "HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n")]
     {
-        let (mut event_loop, addr) = listening(config.clone());
-        let mut client = Client::connect(addr);
+        let (mut event_loop, door) = Door::new(config.clone());
+        let mut client = door.connect();
         client.write(request);
         turn_until(&mut event_loop, &mut script, |_, _| client.has_input());
         let response = String::from_utf8(client.read_to_end()).unwrap();
@@ -515,8 +520,7 @@ fn the_time_for_a_handshake_begins_when_the_connection_is_adopted() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut event_loop = EventLoop::with_config(Config::new().handshake_timeout(timeout)).unwrap();
     // Nobody turns the loop for longer than a handshake may take.
-    let (_sender, silence) = mpsc::channel::<()>();
-    silence.recv_timeout(timeout).unwrap_err();
+    let_pass(timeout);
     let (id, mut client) = adopt(&listener, &mut event_loop, b"");
     for _ in 0..3 {
         event_loop.turn(&mut script, Some(Duration::ZERO)).unwrap();

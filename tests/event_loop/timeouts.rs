@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use wsloop::{CloseCode, Config, EventLoop};
+use wsloop::{CloseCode, Config};
 
-use super::common::{Client, NEVER, REQUEST, Script, Server, frame, masked, turn_until};
+use super::common::{Client, NEVER, Script, Server, frame, masked};
+#[cfg(unix)]
+use super::common::{Door, let_pass, turn_until};
 
 /// Soon, but nothing here depends on how soon.
 const SOON: Duration = Duration::from_millis(20);
@@ -89,6 +91,9 @@ fn a_ping_that_is_not_answered_is_not_repeated() {
     let mut client = server.open();
     let ping = client.read(6);
     assert_eq!(ping[..2], [0x89, 0x04]);
+    // Another Pong is no answer.
+    client.send("8A 02 'no'");
+    server.told.expect("pong no");
     client.expect("88 0E 03E9 'idle timeout'");
     client.send("88 02 03E9");
     client.expect_end();
@@ -159,18 +164,102 @@ fn the_close_timeout_holds_for_a_peer_that_takes_nothing() {
     server.stop();
 }
 
+#[cfg(unix)]
 #[test]
 fn without_timeouts_an_open_peer_is_never_looked_at() {
     let (mut script, _told) = Script::echo();
     let config = Config::new().ping_interval(None).idle_timeout(None).write_timeout(None);
-    let mut event_loop = EventLoop::with_config(config.handshake_timeout(SOON)).unwrap();
-    let addr = event_loop.listen("127.0.0.1:0").unwrap();
-    let mut client = Client::connect(addr);
-    client.write(REQUEST);
+    let (mut event_loop, door) = Door::new(config.handshake_timeout(SOON));
+    let mut client = door.open(&mut event_loop, &mut script);
     // The deadline of the handshake is still met, to no effect.
-    turn_until(&mut event_loop, &mut script, |event_loop, _| {
-        event_loop.peers().len() == 1 && event_loop.next_timeout().is_none()
-    });
-    client.expect_opened();
+    turn_until(&mut event_loop, &mut script, |event_loop, _| event_loop.next_timeout().is_none());
+    assert_eq!(event_loop.peers().len(), 1);
     assert!(!client.has_input());
+}
+
+/// A peer that takes nothing is not given more time by being sent more.
+#[test]
+fn sending_more_does_not_prolong_the_wait() {
+    let (mut script, told) = Script::echo();
+    let mut slow = None;
+    script.on_open = Box::new(move |peer| {
+        let slow = *slow.get_or_insert_with(|| peer.id());
+        if slow == peer.id() {
+            peer.send(&*vec![0; 32 << 20]);
+        }
+    });
+    script.on_message = Box::new(|peer, _| peer.peers().broadcast("more"));
+    let config = Config::new().write_timeout(Some(10 * SOON)).write_queue_limit(64 << 20);
+    let server = Server::start(config, (script, told));
+    let _slow = Client::open_small(server.addr);
+    server.told.expect("open");
+    let mut sender = Client::open(server.addr);
+    for _ in 0..100_000 {
+        sender.send("81 00");
+        sender.expect("81 04 'more'");
+        if server.told.so_far().iter().any(|told| told == "close 1006 unclean WriteTimeout") {
+            return;
+        }
+    }
+    panic!("it waits for ever");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_peer_that_takes_a_little_now_and_then_is_kept() {
+    let (mut script, told) = Script::echo();
+    script.on_open = Box::new(|peer| {
+        peer.send(&*vec![0; 32 << 20]);
+    });
+    let timeout = Duration::from_secs(2);
+    let config = Config::new().write_timeout(Some(timeout)).idle_timeout(None).ping_interval(None);
+    let (mut event_loop, door) = Door::new(config);
+    let mut client = door.open(&mut event_loop, &mut script);
+    told.expect("open");
+    for _ in 0..5 {
+        // In all, more time than a single byte may take.
+        let_pass(timeout / 4);
+        assert!(client.read_available() > 0);
+        event_loop.turn(&mut script, Some(Duration::ZERO)).unwrap();
+    }
+    assert_eq!(told.so_far(), [""; 0]);
+    assert_eq!(event_loop.peers().len(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_time_for_a_close_begins_with_the_close() {
+    let (mut script, told) = Script::echo();
+    let timeout = Duration::from_secs(1);
+    let config = Config::new().close_timeout(timeout).idle_timeout(None).ping_interval(None);
+    let (mut event_loop, door) = Door::new(config);
+    let mut client = door.open(&mut event_loop, &mut script);
+    told.expect("open");
+    // Nobody turns the loop for longer than a closing handshake may take.
+    let_pass(timeout);
+    let id = event_loop.peers().ids().next().unwrap();
+    event_loop.peers().close(id, CloseCode::NORMAL, "");
+    for _ in 0..3 {
+        event_loop.turn(&mut script, Some(Duration::ZERO)).unwrap();
+    }
+    client.expect("88 02 03E8");
+    client.send("88 02 03E8");
+    turn_until(&mut event_loop, &mut script, |event_loop, _| event_loop.peers().is_empty());
+    told.expect("close 1000 clean Local");
+}
+
+/// A read that fills the buffer may have left nothing behind. The next one tells, and that is that.
+#[cfg(unix)]
+#[test]
+fn a_loop_with_nothing_to_do_rests() {
+    let (mut script, told) = Script::echo();
+    let frame = masked(&frame(0x81, b"hi"));
+    let config = Config::new().read_buffer_size(frame.len()).idle_timeout(None).ping_interval(None);
+    let (mut event_loop, door) = Door::new(config.handshake_timeout(SOON));
+    let mut client = door.open(&mut event_loop, &mut script);
+    told.expect("open");
+    client.write(&frame);
+    turn_until(&mut event_loop, &mut script, |_, _| client.has_input());
+    turn_until(&mut event_loop, &mut script, |event_loop, _| event_loop.next_timeout().is_none());
+    client.expect("81 02 'hi'");
 }

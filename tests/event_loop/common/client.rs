@@ -28,6 +28,7 @@ const RESPONSE: &str = "HTTP/1.1 101 Switching Protocols\r\n\
 pub(crate) trait Socket: Read + Write {
     /// Sets how long a read or a write may block.
     fn limit(&self, time: Duration);
+    fn block(&self, blocking: bool);
     /// Ends the client's side of the stream.
     fn end(&self);
 }
@@ -36,6 +37,10 @@ impl Socket for TcpStream {
     fn limit(&self, time: Duration) {
         self.set_read_timeout(Some(time)).unwrap();
         self.set_write_timeout(Some(time)).unwrap();
+    }
+
+    fn block(&self, blocking: bool) {
+        self.set_nonblocking(!blocking).unwrap();
     }
 
     fn end(&self) {
@@ -50,6 +55,10 @@ impl Socket for std::os::unix::net::UnixStream {
         self.set_write_timeout(Some(time)).unwrap();
     }
 
+    fn block(&self, blocking: bool) {
+        self.set_nonblocking(!blocking).unwrap();
+    }
+
     fn end(&self) {
         self.shutdown(Shutdown::Write).unwrap();
     }
@@ -58,6 +67,8 @@ impl Socket for std::os::unix::net::UnixStream {
 /// A blocking connection to the server.
 pub(crate) struct Client<S: Socket = TcpStream> {
     socket: S,
+    /// What [`has_input`](Self::has_input) found.
+    input: Vec<u8>,
 }
 
 impl Client {
@@ -95,29 +106,53 @@ impl Client {
         SockRef::from(&self.socket).set_linger(Some(Duration::ZERO)).unwrap();
     }
 
-    /// Whether there is anything to read, be it the end of the stream.
-    pub(crate) fn has_input(&self) -> bool {
-        self.socket.set_nonblocking(true).unwrap();
-        let peeked = self.socket.peek(&mut [0]);
-        self.socket.set_nonblocking(false).unwrap();
-        !peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-    }
-
     /// Another handle to the same connection, for another thread.
     pub(crate) fn another(&self) -> Self {
-        Self { socket: self.socket.try_clone().unwrap() }
+        Self::over(self.socket.try_clone().unwrap())
     }
 
     /// The socket, to be handed to the other side of a test.
     pub(crate) fn into_socket(self) -> TcpStream {
         self.socket
     }
+}
+
+impl<S: Socket> Client<S> {
+    pub(crate) fn over(socket: S) -> Self {
+        socket.limit(HANG);
+        Self { socket, input: Vec::new() }
+    }
+
+    /// Whether there is anything to read, be it the end of the stream.
+    pub(crate) fn has_input(&mut self) -> bool {
+        if self.input.is_empty() {
+            let mut byte = [0];
+            self.socket.block(false);
+            let result = self.socket.read(&mut byte);
+            self.socket.block(true);
+            match result {
+                Ok(n) => self.input.extend(&byte[..n]),
+                Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
+            }
+        }
+        true
+    }
+
+    /// Reads what there is to read, and returns how many bytes that was.
+    pub(crate) fn read_available(&mut self) -> usize {
+        let mut received = std::mem::take(&mut self.input);
+        self.socket.block(false);
+        let result = self.socket.read_to_end(&mut received);
+        self.socket.block(true);
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        received.len()
+    }
 
     /// Writes again and again until nobody takes any more, and returns how many bytes went out.
     ///
     /// That "nobody takes any more" is judged by `stuck`, which is asked whenever the socket is full.
     pub(crate) fn write_until(&mut self, bytes: &[u8], mut stuck: impl FnMut() -> bool) -> usize {
-        self.socket.set_nonblocking(true).unwrap();
+        self.socket.block(false);
         let mut written = 0;
         loop {
             match self.socket.write(&bytes[written % bytes.len()..]) {
@@ -130,15 +165,8 @@ impl Client {
                 Err(error) => panic!("after {written} bytes: {error}"),
             }
         }
-        self.socket.set_nonblocking(false).unwrap();
+        self.socket.block(true);
         written
-    }
-}
-
-impl<S: Socket> Client<S> {
-    pub(crate) fn over(socket: S) -> Self {
-        socket.limit(HANG);
-        Self { socket }
     }
 
     #[track_caller]
@@ -194,15 +222,16 @@ impl<S: Socket> Client<S> {
     /// Reads so many bytes, or as many as there are.
     #[track_caller]
     pub(crate) fn read(&mut self, len: usize) -> Vec<u8> {
-        let mut received = Vec::new();
-        Read::by_ref(&mut self.socket).take(len as u64).read_to_end(&mut received).unwrap();
+        let mut received = std::mem::take(&mut self.input);
+        let missing = len - received.len();
+        Read::by_ref(&mut self.socket).take(missing as u64).read_to_end(&mut received).unwrap();
         received
     }
 
     /// Reads whatever comes until the end of the stream, which must not be a reset.
     #[track_caller]
     pub(crate) fn read_to_end(&mut self) -> Vec<u8> {
-        let mut received = Vec::new();
+        let mut received = std::mem::take(&mut self.input);
         self.socket.read_to_end(&mut received).unwrap();
         received
     }
@@ -216,7 +245,7 @@ impl<S: Socket> Client<S> {
     /// Reads until the connection is gone, whether it was ended or broken off. Nothing may come before.
     #[track_caller]
     pub(crate) fn expect_gone(&mut self) {
-        let mut received = Vec::new();
+        let mut received = std::mem::take(&mut self.input);
         match self.socket.read_to_end(&mut received) {
             Ok(_) => {}
             Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset),

@@ -1,11 +1,18 @@
 //! The loop, on a thread of its own or turned by hand.
 
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::os::unix::net::{UnixListener, UnixStream};
+#[cfg(unix)]
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use wsloop::{Config, EventLoop, Handler, Remote};
 
+#[cfg(unix)]
+use super::REQUEST;
 use super::{Client, HANG, Script, Told};
 
 /// A loop on a thread, listening on a port of the system's choice.
@@ -16,6 +23,8 @@ pub(crate) struct Server {
     pub(crate) told: Told,
     pub(crate) remote: Remote,
     thread: Option<JoinHandle<()>>,
+    /// Says when the thread ends: its other end is dropped then.
+    end: mpsc::Receiver<()>,
 }
 
 impl Server {
@@ -37,11 +46,13 @@ impl Server {
         (mut script, told): (Script, Told),
     ) -> Self {
         let remote = event_loop.remote();
+        let (running, end) = mpsc::channel();
         let thread = std::thread::spawn(move || {
+            let _running: mpsc::Sender<()> = running;
             event_loop.run(&mut script).unwrap();
             assert!(event_loop.peers().is_empty());
         });
-        Self { addr, told, remote, thread: Some(thread) }
+        Self { addr, told, remote, thread: Some(thread), end }
     }
 
     /// Connects and shakes hands, of which the handler is told.
@@ -61,9 +72,10 @@ impl Server {
     /// Waits for the loop to end by itself.
     #[track_caller]
     pub(crate) fn join(&mut self) {
-        if let Some(thread) = self.thread.take()
-            && let Err(panic) = thread.join()
-        {
+        let Some(thread) = self.thread.take() else { return };
+        let end = self.end.recv_timeout(HANG);
+        assert_eq!(end, Err(RecvTimeoutError::Disconnected), "the loop does not end");
+        if let Err(panic) = thread.join() {
             std::panic::resume_unwind(panic);
         }
     }
@@ -88,12 +100,58 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.remote.shutdown(Duration::ZERO);
+        // One panic is enough; that of the loop, if there is one, is printed.
         if !std::thread::panicking() {
             self.join();
-        } else if let Some(thread) = self.thread.take() {
-            // One panic is enough; that of the loop has been printed.
-            let _ = thread.join();
         }
+    }
+}
+
+/// A way into a loop that is turned by hand: a Unix socket.
+///
+/// What a client does is there for the loop as soon as the client has done it, and the other way round. Over
+/// TCP that is not certain, not even on one machine: a busy kernel passes packets on later.
+#[cfg(unix)]
+pub(crate) struct Door {
+    path: std::path::PathBuf,
+}
+
+#[cfg(unix)]
+impl Door {
+    pub(crate) fn new(config: Config) -> (EventLoop, Self) {
+        static DOORS: AtomicUsize = AtomicUsize::new(0);
+        let number = DOORS.fetch_add(1, SeqCst);
+        let name = format!("wsloop-test-{}-{number}.socket", std::process::id());
+        let door = Self { path: std::env::temp_dir().join(name) };
+        // One of a process that had the same number, and crashed.
+        let _ = std::fs::remove_file(&door.path);
+        let mut event_loop = EventLoop::with_config(config).unwrap();
+        event_loop.add_unix_listener(UnixListener::bind(&door.path).unwrap()).unwrap();
+        (event_loop, door)
+    }
+
+    pub(crate) fn connect(&self) -> Client<UnixStream> {
+        Client::over(UnixStream::connect(&self.path).unwrap())
+    }
+
+    /// Connects, and has the loop shake hands.
+    pub(crate) fn open(
+        &self,
+        event_loop: &mut EventLoop,
+        handler: &mut impl Handler,
+    ) -> Client<UnixStream> {
+        let mut client = self.connect();
+        client.write(REQUEST);
+        turn_until(event_loop, handler, |_, _| client.has_input());
+        client.expect_opened();
+        client
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Door {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 
