@@ -122,7 +122,6 @@ impl EventLoop {
     ///
     /// Fails if the system denies a poller or its waker.
     pub fn with_config(config: Config) -> io::Result<Self> {
-        let config = config.consistent();
         let poll = Poll::new()?;
         let remote = Remote::new(poll.registry(), acceptor::WAKER)?;
         let intake = Intake::new(config.limits.read_buffer, remote.inbox());

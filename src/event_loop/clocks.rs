@@ -13,6 +13,8 @@ pub(super) struct Clocks {
     pub(super) waiting: Instant,
     /// The entry among the loop's deadlines, if there is one.
     pub(super) armed: Option<Instant>,
+    /// The message that is not complete yet began to arrive.
+    pub(super) message: Option<Instant>,
     /// The Ping of the loop's own that is not answered yet.
     ping: Option<OwnPing>,
     /// Whether a Ping of the application's is not answered yet.
@@ -47,6 +49,8 @@ pub(super) enum Expired {
     Silence,
     /// Nothing has been heard of it even then.
     Idle,
+    /// The message that it began is not complete.
+    Message,
     /// It took nothing of what is queued.
     Write,
     /// It did not end.
@@ -58,7 +62,7 @@ const PING_TAG: [u8; 4] = *b"wsl\0";
 
 impl Clocks {
     pub(super) fn new(now: Instant) -> Self {
-        Self { received: now, waiting: now, armed: None, ping: None, asked: false }
+        Self { received: now, waiting: now, armed: None, message: None, ping: None, asked: false }
     }
 
     /// When the wait is too long, and what then.
@@ -68,7 +72,13 @@ impl Clocks {
             Wait::Handshake => Some((waiting(timeouts.handshake)?, Expired::Handshake)),
             Wait::Socket => Some((waiting(timeouts.write?)?, Expired::Write)),
             Wait::End => Some((waiting(timeouts.close)?, Expired::Close)),
-            Wait::Life => self.life(timeouts.ping_interval, timeouts.idle),
+            Wait::Life => {
+                let life = self.life(timeouts.ping_interval, timeouts.idle);
+                let message = self.message.zip(timeouts.message);
+                let message = message.and_then(|(began, timeout)| began.checked_add(timeout));
+                let message = message.map(|at| (at, Expired::Message));
+                life.into_iter().chain(message).min_by_key(|(at, _)| *at)
+            }
         }
     }
 
@@ -103,9 +113,10 @@ impl Clocks {
         self.asked = true;
     }
 
-    /// Notes that the peer could not answer before now: what it was to answer was stuck in its queue.
+    /// Notes that the peer could not be heard before now: what it was to answer was stuck in its queue, or it was not read from.
     pub(super) fn unblocked(&mut self, now: Instant) {
         (self.received, self.waiting) = (now, now);
+        self.message = self.message.map(|_| now);
         if let Some(ping) = &mut self.ping {
             ping.sent = now;
         }
@@ -162,7 +173,14 @@ mod tests {
         [ping_interval, idle, write]: [Option<Duration>; 3],
         expected: Option<(u64, Expired)>,
     ) {
-        let timeouts = Timeouts { handshake: HANDSHAKE, ping_interval, idle, write, close: CLOSE };
+        let timeouts = Timeouts {
+            handshake: HANDSHAKE,
+            ping_interval,
+            idle,
+            message: Some(Duration::from_secs(20)),
+            write,
+            close: CLOSE,
+        };
         let deadline = clocks.deadline(wait, &timeouts);
         assert_eq!(deadline.map(|(at, expired)| ((at - start).as_secs(), expired)), expected);
     }
@@ -182,6 +200,20 @@ mod tests {
         check(clocks, start, Wait::Life, [None, None, None], None);
         // A Ping that would come too late is not sent.
         check(clocks, start, Wait::Life, [IDLE, PING, None], Some((30, Expired::Idle)));
+    }
+
+    #[test]
+    fn a_message_has_its_time_whatever_life_there_is_in_the_peer() {
+        let start = now();
+        let mut clocks = Clocks::new(start);
+        clocks.message = Some(start);
+        clocks.received = start + Duration::from_secs(19);
+        check(clocks, start, Wait::Life, [PING, IDLE, None], Some((20, Expired::Message)));
+        check(clocks, start, Wait::Life, [None, None, None], Some((20, Expired::Message)));
+        // While it is not read from, it cannot go on.
+        check(clocks, start, Wait::Socket, [None, None, None], None);
+        clocks.unblocked(start + Duration::from_secs(50));
+        check(clocks, start, Wait::Life, [None, None, None], Some((70, Expired::Message)));
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub enum CloseCause {
     QueueFull,
     /// Nothing was heard from the peer for [`Config::idle_timeout`](super::Config::idle_timeout).
     IdleTimeout,
+    /// A message took longer to arrive than [`Config::message_timeout`](super::Config::message_timeout).
+    MessageTimeout,
     /// The peer took nothing for [`Config::write_timeout`](super::Config::write_timeout).
     WriteTimeout,
     /// The TCP connection was ended by the remote endpoint, without a Close.
@@ -67,6 +69,7 @@ impl fmt::Display for CloseCause {
             Self::Violation(violation) => write!(f, "protocol violation: {violation}"),
             Self::QueueFull => f.write_str("the peer did not read, and its queue was full"),
             Self::IdleTimeout => f.write_str("nothing was heard from the peer"),
+            Self::MessageTimeout => f.write_str("a message took too long to arrive"),
             Self::WriteTimeout => f.write_str("the peer took nothing"),
             Self::EndOfStream => f.write_str("the stream ended without a Close"),
             Self::Lost(kind) => write!(f, "the connection broke: {kind}"),

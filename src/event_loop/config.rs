@@ -49,6 +49,7 @@ pub(super) struct Timeouts {
     pub(super) handshake: Duration,
     pub(super) ping_interval: Option<Duration>,
     pub(super) idle: Option<Duration>,
+    pub(super) message: Option<Duration>,
     pub(super) write: Option<Duration>,
     pub(super) close: Duration,
 }
@@ -83,6 +84,7 @@ impl Default for Config {
                 handshake: Duration::from_secs(10),
                 ping_interval: Some(Duration::from_secs(30)),
                 idle: Some(Duration::from_secs(60)),
+                message: Some(Duration::from_secs(60)),
                 write: Some(Duration::from_secs(30)),
                 close: Duration::from_secs(5),
             },
@@ -94,13 +96,6 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Returns the settings with what contradicts others put right.
-    pub(super) fn consistent(mut self) -> Self {
-        let limits = &mut self.limits;
-        limits.high_water_mark = limits.high_water_mark.min(limits.write_queue);
-        self
-    }
-
     /// The defaults.
     pub fn new() -> Self {
         Self::default()
@@ -115,18 +110,22 @@ impl Config {
         self
     }
 
-    /// Sets how many bytes may wait for a peer before it counts as slow. Default: 1 MiB, and never more than
-    /// [`write_queue_limit`](Self::write_queue_limit).
+    /// Sets how many bytes may wait for a peer before it counts as slow. Default: 1 MiB.
+    ///
+    /// Raises [`write_queue_limit`](Self::write_queue_limit) to the same if that is less.
     ///
     /// Above the mark `send` says [`Congested`](super::SendStatus::Congested) and the loop stops
     /// reading from the peer, until half of the mark is left. The default is what a 100 Mbit/s line
     /// carries in a tenth of a second.
     pub fn high_water_mark(mut self, bytes: usize) -> Self {
         self.limits.high_water_mark = bytes;
+        self.limits.write_queue = self.limits.write_queue.max(bytes);
         self
     }
 
     /// Sets how many bytes may wait for a peer at all. Default: 4 MiB.
+    ///
+    /// Lowers [`high_water_mark`](Self::high_water_mark) to the same if that is more.
     ///
     /// A peer that is not above its [`high_water_mark`](Self::high_water_mark) may always be sent one more
     /// message, whatever its size: otherwise a message larger than the limit could never be sent. So a
@@ -135,6 +134,7 @@ impl Config {
     /// or two while a slow peer catches up, and 40 GB would take ten thousand peers which all stopped reading.
     pub fn write_queue_limit(mut self, bytes: usize) -> Self {
         self.limits.write_queue = bytes;
+        self.limits.high_water_mark = self.limits.high_water_mark.min(bytes);
         self
     }
 
@@ -202,6 +202,16 @@ impl Config {
     /// what it was sent before, [`write_timeout`](Self::write_timeout) is what counts.
     pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeouts.idle = timeout;
+        self
+    }
+
+    /// Sets how long a message may take to arrive, from its first byte to its last, or `None` for ever. Default: 60 s.
+    ///
+    /// A peer that takes longer is closed with status code 1008: it could otherwise hold the memory of an unfinished message for
+    /// as long as it likes, at a byte a minute. The default lets 16 MiB through at 2.2 Mbit/s; raise it where large
+    /// messages come over slow lines, or where a message is an endless stream of fragments.
+    pub fn message_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeouts.message = timeout;
         self
     }
 

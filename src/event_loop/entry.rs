@@ -24,6 +24,8 @@ pub(super) struct Entry {
     /// What began the end, once something has.
     pub(super) cause: Option<CloseCause>,
     pub(super) queue: WriteQueue,
+    /// How much is to be written up to the end of our Close or response: as long as that advances, it may take its time.
+    pub(super) last_words: usize,
     pub(super) flags: Flags,
     pub(super) clocks: Clocks,
     pub(super) remote_addr: Option<SocketAddr>,
@@ -86,6 +88,7 @@ impl Entry {
             closing: Closing::Open,
             cause: None,
             queue: WriteQueue::default(),
+            last_words: 0,
             flags: Flags::default(),
             clocks: Clocks::new(now),
             remote_addr,
@@ -114,19 +117,22 @@ impl Entry {
     ///
     /// Fails if the connection is broken.
     pub(super) fn write(&mut self, buffers: &mut BufferPool, now: Instant) -> io::Result<()> {
-        let was_blocked = self.flags.blocked;
-        match self.queue.flush(&mut self.transport, buffers)? {
-            Flushed::All if was_blocked => {
-                self.flags.blocked = false;
-                self.clocks.unblocked(now);
+        let before = self.queue.len();
+        let flushed = self.queue.flush(&mut self.transport, buffers)?;
+        let written = before - self.queue.len();
+        let was_blocked = std::mem::replace(&mut self.flags.blocked, flushed == Flushed::Blocked);
+        if !self.is_open() {
+            // Pongs are sent even after Close. Those that the peer asks for then do not extend its time.
+            if written > 0 && self.last_words > 0 {
+                self.clocks.waiting = now;
             }
-            Flushed::All => {}
-            Flushed::Blocked { progress } => {
-                self.flags.blocked = true;
-                if progress || !was_blocked {
-                    self.clocks.waiting = now;
-                }
-            }
+            self.last_words = self.last_words.saturating_sub(written);
+            return Ok(());
+        }
+        match flushed {
+            Flushed::All if was_blocked => self.clocks.unblocked(now),
+            Flushed::Blocked if written > 0 || !was_blocked => self.clocks.waiting = now,
+            Flushed::All | Flushed::Blocked => {}
         }
         Ok(())
     }

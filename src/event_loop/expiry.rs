@@ -55,10 +55,10 @@ impl EventLoop {
             }
             entry.clocks.armed = None;
             match entry.deadline(&config.timeouts) {
+                // What is done about it is settled in this turn, which arms what comes next.
                 Some((at, expired)) if at <= now => self.act_on(expired, id),
-                _ => {}
+                _ => self.arm(id),
             }
-            self.arm(id);
         }
         let entries = &self.peers.entries;
         self.expiry.deadlines.compact(entries.len(), |at, id| {
@@ -94,6 +94,13 @@ impl EventLoop {
             Expired::Idle => {
                 let body = CloseBody { code: CloseCode::GOING_AWAY, reason: "idle timeout" };
                 peers.begin_close(id, body, CloseCause::IdleTimeout);
+            }
+            Expired::Message => {
+                let body = CloseBody {
+                    code: CloseCode::POLICY_VIOLATION,
+                    reason: "message took too long",
+                };
+                peers.begin_close(id, body, CloseCause::MessageTimeout);
             }
             Expired::Write => peers.drop_connection(id, CloseCause::WriteTimeout),
             Expired::Close => peers.drop_connection(id, CloseCause::Local),

@@ -314,11 +314,14 @@ impl<H: Handler> Reception<'_, H> {
         let max_size = self.peers.config.limits.message_size;
         let decoders = &mut self.shared.decoders;
         let mut decoder = unfinished.take().unwrap_or_else(|| decoders.take(max_size));
-        let mut alive = false;
+        let (mut alive, mut complete) = (false, false);
         let mut held = Box::default();
         loop {
             match decoder.next(&mut input) {
-                Ok(Some(event)) => alive |= self.handle(event),
+                Ok(Some(event)) => {
+                    complete |= matches!(event, Event::Message(_));
+                    alive |= self.handle(event);
+                }
                 Ok(None) => break,
                 Err(violation) => {
                     self.fail(violation);
@@ -335,18 +338,24 @@ impl<H: Handler> Reception<'_, H> {
                 _ => break,
             }
         }
-        let now = self.peers.now;
+        let Peers { entries, to_do, now, .. } = &mut *self.peers;
         // Once the connection is over the decoder may have ended too, and is no good for another.
-        if let Some(entry) = self.peers.entry_mut(self.id).filter(|entry| entry.is_peer()) {
-            let in_the_middle = !decoder.is_between_messages();
-            if alive || in_the_middle {
-                entry.clocks.received = now;
+        let Some(entry) = find(entries, self.id).filter(|entry| entry.is_peer()) else {
+            return held;
+        };
+        if decoder.is_between_messages() {
+            entry.clocks.message = None;
+            self.shared.decoders.give(decoder);
+        } else {
+            if complete || entry.clocks.message.is_none() {
+                entry.clocks.message = Some(*now);
+                to_do.settle(entry);
             }
-            if in_the_middle {
-                *unfinished = Some(decoder);
-            } else {
-                self.shared.decoders.give(decoder);
-            }
+            alive = true;
+            *unfinished = Some(decoder);
+        }
+        if alive {
+            entry.clocks.received = *now;
         }
         held
     }

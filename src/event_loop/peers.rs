@@ -196,7 +196,7 @@ impl Peers {
             return SendStatus::Dropped;
         };
         let limits = &config.limits;
-        let queued = entry.queue.len();
+        let queued = entry.queue.len_but_pong();
         if queued > limits.high_water_mark && queued.saturating_add(frame_len) > limits.write_queue
         {
             if config.overflow == Overflow::Close {
@@ -307,6 +307,7 @@ impl Peers {
             *opening -= usize::from(entry.stage == Stage::Opening);
             *open -= usize::from(entry.is_peer());
             (entry.stage, entry.clocks.waiting) = (Stage::Over, *now);
+            entry.last_words = entry.queue.len();
         }
     }
 
@@ -324,7 +325,9 @@ impl Peers {
         let Self { entries, buffers, config, to_do, .. } = self;
         let Some(entry) = find(entries, id) else { return };
         let header = Header::new(Opcode::Pong, payload.len() as u64);
-        if entry.queue.len() <= config.limits.high_water_mark {
+        let frame_len = header.encoded_len() + payload.len();
+        // Pongs alone do not make a peer a slow one, for which its messages would suffer.
+        if entry.queue.len() + frame_len <= config.limits.high_water_mark {
             entry.queue.pay_pong(buffers);
             entry.queue.push_frame(header, payload, buffers);
         } else {
@@ -348,6 +351,7 @@ impl Peers {
         let Some(entry) = find(entries, id) else { return };
         entry.queue.pay_pong(buffers);
         entry.queue.push_close(body, buffers);
+        entry.last_words = entry.queue.len();
         entry.clocks.waiting = *now;
         // Their Close may be behind what was not read for congestion.
         read_again(entry, to_do);

@@ -41,8 +41,7 @@ impl EventLoop {
         }
         let drained = entry.queue.len() <= config.limits.high_water_mark / 2;
         if drained && std::mem::take(&mut entry.flags.congested) {
-            // While it was not read from it could not give a sign of life.
-            entry.clocks.received = *now;
+            entry.clocks.unblocked(*now);
             to_do.read(entry);
             if entry.is_open() {
                 handler.on_drain(&mut Peer::new(&mut self.peers, id));

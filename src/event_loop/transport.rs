@@ -64,7 +64,7 @@ impl Write for Transport {
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        retry_interrupted(|| on_socket!(self, socket => socket.write_vectored(slices)))
+        retry_interrupted(|| on_socket!(self, socket => send_vectored(socket, slices)))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -79,4 +79,19 @@ fn retry_interrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<
             result => return result,
         }
     }
+}
+
+/// Writes several slices at once. Not with `writev`: on a connection that the other side has reset, that raises SIGPIPE,
+/// which kills programs that do not ignore it as Rust's own do.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn send_vectored<'s, S>(socket: &'s S, slices: &[IoSlice<'_>]) -> io::Result<usize>
+where
+    socket2::SockRef<'s>: From<&'s S>,
+{
+    socket2::SockRef::from(socket).send_vectored_with_flags(slices, libc::MSG_NOSIGNAL)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn send_vectored<S: Write>(socket: &mut S, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    socket.write_vectored(slices)
 }

@@ -51,17 +51,19 @@ enum Segment {
 pub(super) enum Flushed {
     /// Nothing: the queue is empty.
     All,
-    /// The socket takes no more for now. `progress` tells whether it took anything.
-    Blocked {
-        /// Whether at least one byte was written.
-        progress: bool,
-    },
+    /// The rest of what is queued: the socket takes no more for now.
+    Blocked,
 }
 
 impl WriteQueue {
     /// How many bytes the socket has not yet taken.
     pub(super) fn len(&self) -> usize {
         self.pending.as_ref().map_or(0, |pending| pending.len())
+    }
+
+    /// The same, but for the Pong that is owed.
+    pub(super) fn len_but_pong(&self) -> usize {
+        self.pending.as_ref().map_or(0, |pending| pending.bytes)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -157,13 +159,11 @@ impl WriteQueue {
         pool: &mut BufferPool,
     ) -> io::Result<Flushed> {
         let Some(mut pending) = self.pending.take() else { return Ok(Flushed::All) };
-        let before = pending.len();
         let result = pending.write_all(socket, pool);
-        let progress = pending.len() < before;
         self.put_back(pending, pool);
         match result {
             Ok(()) if self.is_empty() => Ok(Flushed::All),
-            Ok(()) => Ok(Flushed::Blocked { progress }),
+            Ok(()) => Ok(Flushed::Blocked),
             Err(error) => Err(error),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use wsloop::{CloseCode, Config, Message, Overflow, PeerId, SendStatus};
 
-use super::common::{Client, NEVER, Script, Server, frame, frames, masked};
+use super::common::{Client, Door, NEVER, Script, Server, frame, frames, masked};
 
 const MEGABYTE: usize = 1 << 20;
 
@@ -88,17 +88,19 @@ fn a_message_over_the_limit_is_dropped_and_the_peer_stays() {
             assert!(peer.queued_bytes() <= 64 << 10);
             peer.send(message)
         });
-        teller.tell(&format!("sent {sent}"));
+        // The response to the handshake waits as well, and so does what the socket has not taken.
+        assert!(peer.queued_bytes() > (64 << 10) - 1028);
+        teller.tell(&sent.to_string());
         // It is the same for those that follow, until there is room.
         assert_eq!(peer.send(&*numbered(0)), SendStatus::Dropped);
         assert!(peer.queued_bytes() <= 64 << 10);
     });
     let config = patient().high_water_mark(16 << 10).write_queue_limit(64 << 10);
     let server = Server::start(config.overflow(Overflow::DropMessage), (script, told));
-    let mut client = server.open();
-    // 64 KiB less the response to the handshake, which waits as well, in frames of 1028 bytes.
-    server.told.expect("sent 63");
-    for number in 0..63 {
+    let mut client = Client::open_small(server.addr);
+    server.told.expect("open");
+    let sent: u32 = server.told.next().parse().unwrap();
+    for number in 0..sent {
         client.expect_bytes(&frame(0x82, &numbered(number)));
     }
     server.told.expect("drain");
@@ -119,13 +121,38 @@ fn a_peer_over_the_limit_is_closed() {
     });
     let config = patient().high_water_mark(16 << 10).write_queue_limit(64 << 10);
     let server = Server::start(config, (script, told));
-    let mut client = server.open();
-    // What has not begun is never sent.
+    let mut client = Client::open_small(server.addr);
+    server.told.expect("open");
+    // What the socket had taken arrives, and so does the rest of the frame it had taken a part of.
+    // What had not begun is never sent.
+    let mut number = 0;
+    while client.peek(2) == [0x82, 0x7E] {
+        client.expect_bytes(&frame(0x82, &numbered(number)));
+        number += 1;
+    }
     client.expect("88 12 03F0 'too slow to read'");
     client.send("88 02 03F0");
     client.expect_end();
     server.told.expect("close 1008 clean QueueFull");
     server.stop();
+}
+
+/// A handler cannot wait for the loop to write. What the socket takes at once is not held against the peer.
+#[test]
+fn a_burst_of_more_than_the_limit_reaches_a_peer_whose_socket_takes_it() {
+    let (mut script, _told) = Script::echo();
+    script.on_open = Box::new(|peer| {
+        for number in 0..100 {
+            assert_ne!(peer.send(&*numbered(number)), SendStatus::Dropped);
+            assert!(peer.queued_bytes() <= (4 << 10) + 1028);
+        }
+    });
+    let config = patient().write_queue_limit(8 << 10).high_water_mark(4 << 10);
+    let (mut event_loop, door) = Door::new(config);
+    let mut client = door.open(&mut event_loop, &mut script);
+    for number in 0..100 {
+        client.expect_bytes(&frame(0x82, &numbered(number)));
+    }
 }
 
 #[test]

@@ -72,8 +72,8 @@ fn silence_is_broken_by_pings_and_answers_keep_the_peer() {
     let mut payloads = Vec::new();
     for _ in 0..3 {
         // Every Ping has another payload, and there is no next one before the answer.
-        let ping = client.read(6);
-        assert_eq!(ping[..2], [0x89, 0x04]);
+        let ping = client.read(10);
+        assert_eq!(ping[..2], [0x89, 0x08]);
         payloads.push(ping[2..].to_owned());
         client.write(masked(&frame(0x8A, &ping[2..])));
     }
@@ -89,8 +89,8 @@ fn a_ping_that_is_not_answered_is_not_repeated() {
     let config = Config::new().ping_interval(Some(SOON)).idle_timeout(Some(10 * SOON));
     let server = Server::start(config, Script::echo());
     let mut client = server.open();
-    let ping = client.read(6);
-    assert_eq!(ping[..2], [0x89, 0x04]);
+    let ping = client.read(10);
+    assert_eq!(ping[..2], [0x89, 0x08]);
     // Another Pong is no answer.
     client.send("8A 02 'no'");
     server.told.expect("pong no");

@@ -228,6 +228,14 @@ impl<S: Socket> Client<S> {
         received
     }
 
+    /// Reads so many bytes, which are then read again.
+    #[track_caller]
+    pub(crate) fn peek(&mut self, len: usize) -> Vec<u8> {
+        let received = self.read(len);
+        self.input.clone_from(&received);
+        received
+    }
+
     /// Reads whatever comes until the end of the stream, which must not be a reset.
     #[track_caller]
     pub(crate) fn read_to_end(&mut self) -> Vec<u8> {
