@@ -10,8 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use lexopt::prelude::*;
-use wsloop::event_loop::{Answer, IncomingRequest};
-use wsloop::{Config, EventLoop, Handler, Message, Peer, Peers, Response};
+use wsloop::{Answer, Config, EventLoop, Handler, IncomingRequest, Message, Peer, Peers, Response};
 
 struct Echo;
 

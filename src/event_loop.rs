@@ -59,6 +59,9 @@ use crate::handshake::{HeadBuffer, Refusal};
 
 /// A single-threaded WebSocket server: listeners, peers, and the buffers they share.
 ///
+/// To end it, [shut it down](Peers::shutdown) and let it run out: dropping it closes all connections without a word to
+/// peers or handler.
+///
 /// # Examples
 ///
 /// An echo server, which another thread stops:

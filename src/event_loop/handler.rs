@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::remote::{Deferred, Inbox};
 use super::{Close, Peer, PeerId, Peers};
-use crate::handshake::{Acceptance, Offer, Refusal, Request, Response};
+use crate::handshake::{Acceptance, InvalidField, Offer, Refusal, Request, Response};
 use crate::protocol::Message;
 
 /// An application: one value that is told of everything that happens to all peers.
@@ -107,6 +107,8 @@ pub struct IncomingRequest<'a> {
 
 impl<'a> IncomingRequest<'a> {
     /// The id that the peer will have if it is let in: a place to keep what the request tells about it.
+    ///
+    /// If it is not let in, or gives up before a deferred decision, neither `on_open` nor `on_close` follows.
     pub fn id(&self) -> PeerId {
         self.id
     }
@@ -168,6 +170,16 @@ impl From<Response> for Answer {
     /// Answers with HTTP, and closes the connection.
     fn from(response: Response) -> Self {
         Self(Decision::Respond(response))
+    }
+}
+
+impl<A: Into<Self>> From<Result<A, InvalidField>> for Answer {
+    /// Answers with 500 if a header field of the answer was invalid, so that `Response::text(…).header(…).into()` needs no more.
+    fn from(answer: Result<A, InvalidField>) -> Self {
+        match answer {
+            Ok(answer) => answer.into(),
+            Err(_) => Refusal::HandlerFailed.into(),
+        }
     }
 }
 

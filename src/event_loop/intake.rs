@@ -154,7 +154,15 @@ impl Intake {
             return Reception { peers, handler, shared, id }.receive(receiver, &mut held);
         }
         match entry.transport.read(buffer) {
-            Ok(0) => end_of_stream(peers, handler, id),
+            Ok(0) => {
+                entry.flags.ended = true;
+                if entry.stage == Stage::Opening {
+                    return self.turn_away(peers, id, Refusal::Incomplete);
+                }
+                // What is queued is still written: an endpoint that ended its side may go on reading ours.
+                finish(peers, handler, id, NO_CLOSE, CloseCause::EndOfStream);
+                peers.linger(id);
+            }
             Ok(n) => {
                 if n == buffer.len() || entry.flags.hung_up || !SHORT_READ_IS_LAST {
                     peers.to_do.read(entry);
@@ -420,18 +428,6 @@ impl<H: Handler> Reception<'_, H> {
         finish(self.peers, self.handler, self.id, NO_CLOSE, CloseCause::Violation(violation));
         self.peers.linger(self.id);
     }
-}
-
-fn end_of_stream(peers: &mut Peers, handler: &mut impl Handler, id: PeerId) {
-    if let Some(entry) = peers.entry_mut(id) {
-        entry.flags.ended = true;
-        if entry.stage == Stage::Opening {
-            peers.over(id);
-        }
-    }
-    // What is queued is still written: an endpoint that ended its side may go on reading ours.
-    finish(peers, handler, id, NO_CLOSE, CloseCause::EndOfStream);
-    peers.linger(id);
 }
 
 /// Answers an HTTP request, or a connection that did not get so far as to send one.

@@ -84,10 +84,14 @@ impl<'a> Origin<'a> {
         }
     }
 
-    /// Whether the page came from `host`, of which the scheme is not known.
+    /// Whether the page came from `host` by HTTP. Whether that was within TLS is not known.
+    ///
+    /// An application that shows pages of its own, as `capacitor://localhost`, is not the server's page.
     fn is_on(&self, host: &str) -> bool {
         let Self::Tuple(scheme, authority) = self else { return false };
-        Authority::parse(host).is_some_and(|host| authority.is_same(&host, default_port(scheme)))
+        default_port(scheme).is_some_and(|port| {
+            Authority::parse(host).is_some_and(|host| authority.is_same(&host, Some(port)))
+        })
     }
 }
 

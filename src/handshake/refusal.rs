@@ -66,6 +66,8 @@ pub enum Refusal {
     NotFound,
     /// A request that does not ask for an upgrade, where nothing else is served (RFC 9110 §15.5.22).
     UpgradeRequired,
+    /// The stream ended before the head did (RFC 9112 §8).
+    Incomplete,
     /// The head was not complete in time (RFC 9110 §15.5.9).
     Timeout,
     /// There is no room for another connection right now (RFC 9110 §15.6.4).
@@ -93,7 +95,8 @@ impl Refusal {
             | Self::Key
             | Self::Subprotocols
             | Self::Extensions
-            | Self::RepeatedOrigin => 400,
+            | Self::RepeatedOrigin
+            | Self::Incomplete => 400,
             Self::Origin => 403,
             Self::NotFound => 404,
             Self::Method => 405,
@@ -164,6 +167,7 @@ impl Refusal {
             Self::UpgradeRequired => {
                 "expected a WebSocket handshake: a GET with Upgrade: websocket"
             }
+            Self::Incomplete => "the request ended before the empty line that ends its head",
             Self::Timeout => "the request did not arrive in time",
             Self::Overloaded => "too many connections, try again later",
             Self::HandlerFailed => "the server failed to answer this request",

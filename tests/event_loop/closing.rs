@@ -290,6 +290,10 @@ fn a_connection_that_ends_in_the_middle_of_its_handshake_leaves_nothing_behind()
         let mut client = Client::connect(server.addr);
         client.write(sent);
         client.end();
+        // Who has said nothing is told nothing; a part of a request is a bad one.
+        if !sent.is_empty() {
+            client.expect_response(400);
+        }
         client.expect_end();
         // There is room for another only if the first is gone.
         server.open().close();
