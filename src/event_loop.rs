@@ -220,6 +220,11 @@ impl EventLoop {
     /// # Errors
     ///
     /// Fails if polling does. Nothing that happens to a single connection is an error of the loop.
+    ///
+    /// # Panics
+    ///
+    /// Only if the handler does. The loop can be used further then: the peer for which the handler was called is dropped
+    /// when it sends something next, the others do not notice.
     pub fn run(&mut self, handler: &mut impl Handler) -> io::Result<()> {
         self.peers.now = clock();
         while !self.is_finished() {
@@ -339,7 +344,7 @@ impl EventLoop {
         let Self { acceptor, intake, peers, .. } = self;
         let is_waiting =
             |id| peers.entry(id).is_some_and(Entry::is_heard) && intake.awaits_head(id);
-        let waiting = peers.opening() - intake.undecided();
+        let waiting = peers.opening().saturating_sub(intake.undecided());
         let most = peers.config.limits.handshakes;
         if let Some(oldest) = acceptor.admit(id, waiting, most, is_waiting) {
             peers.drop_connection(oldest, CloseCause::Aborted);

@@ -221,29 +221,33 @@ impl<H: Handler> Reception<'_, H> {
             if !self.peers.entry(self.id).is_some_and(Entry::is_heard) {
                 return self.discard(receiver, input.len());
             }
-            match &mut receiver.stage {
-                Receiving::Head(head) => {
+            // While a handler may be called the stage is taken out. Should the handler panic, and somebody
+            // catch that, nobody knows how far the input was handled, and the peer is dropped below.
+            match std::mem::take(&mut receiver.stage) {
+                Receiving::Head(mut head) => {
                     let mut rest = &*input;
                     let complete = head.receive(&mut rest, &self.peers.config.head);
                     let used = input.len() - rest.len();
                     input = &mut input[used..];
-                    if complete != Ok(false) {
-                        let head = std::mem::take(head);
-                        receiver.stage = match complete {
-                            Ok(_) => self.request(&head),
-                            Err(refusal) => self.refuse(refusal, head.method()),
-                        };
-                    }
+                    receiver.stage = match complete {
+                        Ok(false) => Receiving::Head(head),
+                        Ok(true) => self.request(&head),
+                        Err(refusal) => self.refuse(refusal, head.method()),
+                    };
                 }
-                Receiving::Decision(_) => {
+                Receiving::Decision(undecided) => {
+                    receiver.stage = Receiving::Decision(undecided);
                     receiver.held = (&*input).into();
                     return;
                 }
                 Receiving::Frames(unfinished) => {
-                    receiver.held = self.decode(unfinished, input);
+                    let (unfinished, held) = self.decode(unfinished, input);
+                    *receiver = Receiver { stage: Receiving::Frames(unfinished), held };
                     return;
                 }
-                Receiving::Nothing(_) => return,
+                Receiving::Nothing(_) => {
+                    return self.peers.drop_connection(self.id, CloseCause::Aborted);
+                }
             }
         }
     }
@@ -317,11 +321,16 @@ impl<H: Handler> Reception<'_, H> {
         }
     }
 
-    /// Handles what frames say. Returns what is not to be handled before the peer has taken what it was sent.
-    fn decode(&mut self, unfinished: &mut Option<Box<Decoder>>, mut input: &mut [u8]) -> Box<[u8]> {
+    /// Handles what frames say. Returns the decoder if it is in the middle of something, and what is not to be
+    /// handled before the peer has taken what it was sent.
+    fn decode(
+        &mut self,
+        unfinished: Option<Box<Decoder>>,
+        mut input: &mut [u8],
+    ) -> (Option<Box<Decoder>>, Box<[u8]>) {
         let max_size = self.peers.config.limits.message_size;
         let decoders = &mut self.shared.decoders;
-        let mut decoder = unfinished.take().unwrap_or_else(|| decoders.take(max_size));
+        let mut decoder = unfinished.unwrap_or_else(|| decoders.take(max_size));
         let (mut alive, mut complete) = (false, false);
         let mut held = Box::default();
         loop {
@@ -349,23 +358,21 @@ impl<H: Handler> Reception<'_, H> {
         let Peers { entries, to_do, now, .. } = &mut *self.peers;
         // Once the connection is over the decoder may have ended too, and is no good for another.
         let Some(entry) = find(entries, self.id).filter(|entry| entry.is_peer()) else {
-            return held;
+            return (None, held);
         };
+        if alive || !decoder.is_between_messages() {
+            entry.clocks.received = *now;
+        }
         if decoder.is_between_messages() {
             entry.clocks.message = None;
             self.shared.decoders.give(decoder);
-        } else {
-            if complete || entry.clocks.message.is_none() {
-                entry.clocks.message = Some(*now);
-                to_do.settle(entry);
-            }
-            alive = true;
-            *unfinished = Some(decoder);
+            return (None, held);
         }
-        if alive {
-            entry.clocks.received = *now;
+        if complete || entry.clocks.message.is_none() {
+            entry.clocks.message = Some(*now);
+            to_do.settle(entry);
         }
-        held
+        (Some(decoder), held)
     }
 
     /// Handles an event. Returns whether it is a sign of life.

@@ -217,9 +217,11 @@ impl Peers {
         let Self { entries, buffers, config, now, .. } = self;
         let mark = config.limits.high_water_mark;
         let Some(entry) = find(entries, id) else { return };
-        if !entry.is_open() || entry.flags.blocked || entry.queue.len() <= mark {
+        let refused = entry.flags.blocked && !entry.flags.writable;
+        if !entry.is_open() || refused || entry.queue.len() <= mark {
             return;
         }
+        entry.flags.writable = false;
         if let Err(error) = entry.write(buffers, *now) {
             self.drop_connection(id, CloseCause::Lost(error.kind()));
         }
