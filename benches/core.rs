@@ -1,4 +1,5 @@
-//! What the parts of the core cost, each by itself: `cargo bench`, or `cargo bench -- decode` for one.
+//! What the parts of the core cost, each by itself: `cargo bench`, or `cargo bench -- decode` for
+//! one.
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};

@@ -8,8 +8,8 @@
 //! 4. look at the peers whose time is up;
 //! 5. write once to each peer that was sent anything, and end what is to end.
 //!
-//! Handlers run between reading and writing and touch no socket: so everything that a peer is sent in a
-//! turn goes out in one write, and only one writer ever touches a socket.
+//! Handlers run between reading and writing and touch no socket: so everything that a peer is sent
+//! in a turn goes out in one write, and only one writer ever touches a socket.
 //!
 //! This is the only part of the crate that knows `mio`, sockets and clocks.
 
@@ -59,8 +59,8 @@ use crate::handshake::{HeadBuffer, Refusal};
 
 /// A single-threaded WebSocket server: listeners, peers, and the buffers they share.
 ///
-/// To end it, [shut it down](Peers::shutdown) and let it run out: dropping it closes all connections without a word to
-/// peers or handler.
+/// To end it, [shut it down](Peers::shutdown) and let it run out: dropping it closes all
+/// connections without a word to peers or handler.
 ///
 /// # Examples
 ///
@@ -105,8 +105,8 @@ type Poll = mio::Poll;
 
 /// How many events are taken from the system at once.
 ///
-/// All peers of a turn hold a block until it ends. With 1024, blocks leave the processor's caches before they are
-/// written: a small echo among 1,000 busy connections then took a sixth more time.
+/// All peers of a turn hold a block until it ends. With 1024, blocks leave the processor's caches
+/// before they are written: a small echo among 1,000 busy connections then took a sixth more time.
 const EVENTS: usize = 128;
 
 impl EventLoop {
@@ -151,11 +151,13 @@ impl EventLoop {
         self.add_listener(listener::bind(addr)?)
     }
 
-    /// Listens on a TCP socket that was bound elsewhere, such as by a service manager. Returns its address.
+    /// Listens on a TCP socket that was bound elsewhere, such as by a service manager. Returns its
+    /// address.
     ///
     /// # Errors
     ///
-    /// Fails if the socket cannot be made non-blocking or registered, or if the loop is shutting down.
+    /// Fails if the socket cannot be made non-blocking or registered, or if the loop is shutting
+    /// down.
     pub fn add_listener(&mut self, listener: TcpListener) -> io::Result<SocketAddr> {
         let addr = listener.local_addr()?;
         self.refuse_if_shut_down()?;
@@ -167,7 +169,8 @@ impl EventLoop {
     ///
     /// # Errors
     ///
-    /// Fails if the socket cannot be made non-blocking or registered, or if the loop is shutting down.
+    /// Fails if the socket cannot be made non-blocking or registered, or if the loop is shutting
+    /// down.
     #[cfg(unix)]
     pub fn add_unix_listener(
         &mut self,
@@ -179,13 +182,14 @@ impl EventLoop {
 
     /// Takes over a connection on which another HTTP server has read the head of a request.
     ///
-    /// `target` and `fields` are those of the GET request; `read_already` is what was read behind its head. The request is checked and
-    /// handed to [`Handler::on_request`] as if it had arrived here.
+    /// `target` and `fields` are those of the GET request; `read_already` is what was read behind
+    /// its head. The request is checked and handed to [`Handler::on_request`] as if it had arrived
+    /// here.
     ///
     /// # Errors
     ///
-    /// Fails if the socket cannot be made non-blocking or registered, if the loop is shutting down, and with
-    /// `InvalidInput` if target or fields could not have stood in a request.
+    /// Fails if the socket cannot be made non-blocking or registered, if the loop is shutting down,
+    /// and with `InvalidInput` if target or fields could not have stood in a request.
     pub fn adopt<'f>(
         &mut self,
         stream: std::net::TcpStream,
@@ -223,8 +227,8 @@ impl EventLoop {
     ///
     /// # Panics
     ///
-    /// Only if the handler does. The loop can be used further then: the peer for which the handler was called is dropped
-    /// when it sends something next, the others do not notice.
+    /// Only if the handler does. The loop can be used further then: the peer for which the handler
+    /// was called is dropped when it sends something next, the others do not notice.
     pub fn run(&mut self, handler: &mut impl Handler) -> io::Result<()> {
         self.peers.now = clock();
         while !self.is_finished() {
@@ -290,7 +294,8 @@ impl EventLoop {
         Some(next.saturating_duration_since(now))
     }
 
-    /// Notes what the events are about. Nothing is done yet, so that none of them can be made stale by another.
+    /// Notes what the events are about. Nothing is done yet, so that none of them can be made stale
+    /// by another.
     fn note_events(&mut self) {
         let Peers { entries, to_do, .. } = &mut self.peers;
         for event in &self.events {
@@ -324,7 +329,8 @@ impl EventLoop {
         for _ in 0..acceptor::MAX_ACCEPTED {
             let room = self.peers.entries.len() < self.peers.config.limits.connections;
             match self.acceptor.accept(self.peers.now, room) {
-                // Registering fails for want of kernel memory. Then it is as if the client had not come.
+                // Registering fails for want of kernel memory. Then it is as if the client had not
+                // come.
                 Some(Accepted::Connection(transport, addr)) => drop(self.insert(transport, addr)),
                 Some(_) => {}
                 None => return,

@@ -1,8 +1,8 @@
 //! RFC 6455 §4: the opening handshake, and the little HTTP/1.1 it takes, as values.
 //!
 //! This layer knows bytes, not sockets: request heads come in, in whatever pieces they arrive, and
-//! response heads go out into a buffer. It reads no clock (the time for a `Date` field is handed in),
-//! draws no randomness, waits for nothing, and knows nothing of frames or of an event loop.
+//! response heads go out into a buffer. It reads no clock (the time for a `Date` field is handed
+//! in), draws no randomness, waits for nothing, and knows nothing of frames or of an event loop.
 //!
 //! A server's side of a handshake passes through four hands:
 //!
@@ -17,8 +17,8 @@
 //! * [`Policy`] says which upgrades are welcome, and turns a request into an [`Offer`].
 //! * [`Refusal`] is why any of them says no, and knows the [`Response`] that tells the client.
 //!
-//! Nothing but a 101 keeps the connection: every other response says `Connection: close`, and what a
-//! client sends after a refused request is never read as frames, nor as another request.
+//! Nothing but a 101 keeps the connection: every other response says `Connection: close`, and what
+//! a client sends after a refused request is never read as frames, nor as another request.
 //!
 //! # Examples
 //!

@@ -1,4 +1,5 @@
-//! WebSockets without a framework underneath: a single-threaded event loop, and the protocol as values.
+//! WebSockets without a framework underneath: a single-threaded event loop, and the protocol as
+//! values.
 //!
 //! # A server
 //!
@@ -21,21 +22,25 @@
 //! }
 //! ```
 //!
-//! A `Handler` is told of everything that happens to all peers, on one thread, and needs no locks. What it sends is
-//! queued, and written once per peer and turn of the loop. `Config` holds the limits, `Remote` is the handle for other threads,
-//! and `Peers` is everyone else who is connected.
+//! A `Handler` is told of everything that happens to all peers, on one thread, and needs no locks.
+//! What it sends is queued, and written once per peer and turn of the loop. `Config` holds the
+//! limits, `Remote` is the handle for other threads, and `Peers` is everyone else who is connected.
 //!
 //! # The layers
 //!
-//! * `event_loop`: sockets and time. The paved path; everything most servers need of it is also at the root of the crate.
+//! * `event_loop`: sockets and time. The paved path; everything most servers need of it is also at
+//!   the root of the crate.
 //! * [`handshake`]: the opening handshake (RFC 6455 §4) and the HTTP around it, as values.
-//! * [`protocol`]: frames and messages (RFC 6455 §5 to §7), as values: bytes in, events out, bytes out.
+//! * [`protocol`]: frames and messages (RFC 6455 §5 to §7), as values: bytes in, events out, bytes
+//!   out.
 //!
-//! Each knows only those below. The lower two own no socket and read no clock: they work over any transport and are easy to fuzz.
+//! Each knows only those below. The lower two own no socket and read no clock: they work over any
+//! transport and are easy to fuzz.
 //!
 //! # Features
 //!
-//! * `event-loop` (default): the `event_loop` module, with mio. Without it, the crate is the two lower layers alone.
+//! * `event-loop` (default): the `event_loop` module, with mio. Without it, the crate is the two
+//!   lower layers alone.
 
 #[cfg(feature = "event-loop")]
 pub mod event_loop;

@@ -22,7 +22,8 @@ const KEY: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 /// Whoever does not answer for so long is taken to be stuck.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// So many opening handshakes are begun before the first of them is finished: fewer than a backlog holds.
+/// So many opening handshakes are begun before the first of them is finished: fewer than a backlog
+/// holds.
 const BATCH: usize = 100;
 
 /// Opens connections, each with its opening handshake done.

@@ -1,4 +1,5 @@
-//! Busy connections: each has a number of messages in flight, and sends another for each that comes back.
+//! Busy connections: each has a number of messages in flight, and sends another for each that comes
+//! back.
 
 #![expect(clippy::disallowed_types, reason = "the client polls too")]
 
@@ -49,7 +50,8 @@ struct Load {
 
 struct Connection {
     stream: TcpStream,
-    /// How many bytes of requests are to be sent, have been, and how many of replies have been received.
+    /// How many bytes of requests are to be sent, have been, and how many of replies have been
+    /// received.
     owed: usize,
     sent: usize,
     received: usize,

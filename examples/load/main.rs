@@ -4,8 +4,9 @@
 //! cargo run --release --example load -- echo --server 127.0.0.1:9001 --connections 100 --size 20
 //! ```
 //!
-//! It speaks to any WebSocket server that echoes. With `--pid`, on Linux, it also tells how much memory
-//! and processor time that process took. `scripts/measure-*` start the server and this together.
+//! It speaks to any WebSocket server that echoes. With `--pid`, on Linux, it also tells how much
+//! memory and processor time that process took. `scripts/measure-*` start the server and this
+//! together.
 
 #![expect(clippy::disallowed_methods, reason = "this measures time")]
 

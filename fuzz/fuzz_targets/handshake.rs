@@ -1,4 +1,5 @@
-//! However a request is cut, the same becomes of it; and a response is HTTP that says what it should.
+//! However a request is cut, the same becomes of it; and a response is HTTP that says what it
+//! should.
 
 #![no_main]
 

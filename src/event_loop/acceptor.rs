@@ -12,14 +12,15 @@ use super::listener::{Accepted, Listener};
 /// The token of the waker; listeners have those that follow.
 pub(super) const WAKER: Token = Token(0);
 
-/// How many connections are accepted in a turn, those included that fail, so that a storm of them does not keep peers waiting.
+/// How many connections are accepted in a turn, those included that fail, so that a storm of them
+/// does not keep peers waiting.
 pub(super) const MAX_ACCEPTED: usize = 64;
 
 /// How often in a row a listener may fail before it is left alone for a while.
 const MAX_FAILURES: u32 = 16;
 
-/// How long to wait before trying again, if no descriptor is freed before: short enough to go unnoticed,
-/// long enough to cost nothing.
+/// How long to wait before trying again, if no descriptor is freed before: short enough to go
+/// unnoticed, long enough to cost nothing.
 const RETRY: Duration = Duration::from_millis(100);
 
 /// Listeners, and the connections that have not said yet what they want.
@@ -67,7 +68,8 @@ impl Acceptor {
 
     /// Tries to accept a connection, if there is `room` for one more. Listeners take turns.
     ///
-    /// Returns `None` when there is nothing to do until the next event, or until [`next`](Self::next).
+    /// Returns `None` when there is nothing to do until the next event, or until
+    /// [`next`](Self::next).
     pub(super) fn accept(&mut self, now: Instant, room: bool) -> Option<Accepted> {
         if self.retry.is_some_and(|at| now < at) {
             return None;
@@ -105,8 +107,9 @@ impl Acceptor {
         None
     }
 
-    /// Notes that a connection has arrived, so that now as many are `waiting` to send their request. If that is more than
-    /// at `most` may, returns the one that has been for longest, which is to give way.
+    /// Notes that a connection has arrived, so that now as many are `waiting` to send their
+    /// request. If that is more than at `most` may, returns the one that has been for longest,
+    /// which is to give way.
     pub(super) fn admit(
         &mut self,
         id: PeerId,

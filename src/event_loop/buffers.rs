@@ -8,7 +8,8 @@ use crate::protocol::{Decoder, Role};
 /// Below about 16 KiB a copy is cheaper than another entry in a vectored write.
 pub(super) const BLOCK_SIZE: usize = 16 * 1024;
 
-/// How many blocks are kept for later: 4 MiB, twice what a turn's worth of peers write at the same time.
+/// How many blocks are kept for later: 4 MiB, twice what a turn's worth of peers write at the same
+/// time.
 const MAX_SPARE_BLOCKS: usize = 256;
 
 /// How many larger buffers, and how many decoders, are kept for later.
@@ -16,8 +17,8 @@ const MAX_SPARE_OTHERS: usize = 64;
 
 /// How much memory the larger buffers that are kept may take, and again those of spare decoders.
 ///
-/// Without any, each message of more than [`BLOCK_SIZE`] is allocated, page by page, and freed: 64 KiB messages
-/// then cost a third more time.
+/// Without any, each message of more than [`BLOCK_SIZE`] is allocated, page by page, and freed: 64
+/// KiB messages then cost a third more time.
 const MAX_SPARE_BYTES: usize = 8 << 20;
 
 /// Buffers for what is written that nobody uses at the moment.
@@ -48,7 +49,8 @@ impl BufferPool {
         }
     }
 
-    /// Takes back what [`take`](Self::take) handed out, and frees it if there is enough of its kind.
+    /// Takes back what [`take`](Self::take) handed out, and frees it if there is enough of its
+    /// kind.
     pub(super) fn give(&mut self, mut buffer: Vec<u8>) {
         buffer.clear();
         let bytes = self.larger_bytes + buffer.capacity();

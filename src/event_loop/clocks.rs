@@ -9,7 +9,8 @@ use super::config::Timeouts;
 pub(super) struct Clocks {
     /// The peer gave a sign of life.
     pub(super) received: Instant,
-    /// The wait that is going on began: for the request, for the socket to take a byte, for the end.
+    /// The wait that is going on began: for the request, for the socket to take a byte, for the
+    /// end.
     pub(super) waiting: Instant,
     /// The entry among the loop's deadlines, if there is one.
     pub(super) armed: Option<Instant>,
@@ -113,7 +114,8 @@ impl Clocks {
         self.asked = true;
     }
 
-    /// Notes that the peer could not be heard before now: what it was to answer was stuck in its queue, or it was not read from.
+    /// Notes that the peer could not be heard before now: what it was to answer was stuck in its
+    /// queue, or it was not read from.
     pub(super) fn unblocked(&mut self, now: Instant) {
         (self.received, self.waiting) = (now, now);
         self.message = self.message.map(|_| now);

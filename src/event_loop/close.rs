@@ -8,8 +8,8 @@ use crate::protocol::Violation;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Close<'a> {
-    /// The status code in the Close frame of the remote endpoint, RFC 6455 §7.1.5; 1005 if that frame held none, 1006 if
-    /// there was no such frame.
+    /// The status code in the Close frame of the remote endpoint, RFC 6455 §7.1.5; 1005 if that
+    /// frame held none, 1006 if there was no such frame.
     pub code: u16,
     /// The reason that came with it, or nothing. Not to be trusted: any text may be in it.
     pub reason: &'a str,
@@ -33,11 +33,13 @@ pub enum CloseCause {
     Shutdown,
     /// The remote endpoint broke the protocol. It was sent Close with [`Violation::code`].
     Violation(Violation),
-    /// The peer did not read what it was sent, and its write queue was full ([`Overflow::Close`](super::Overflow::Close)).
+    /// The peer did not read what it was sent, and its write queue was full
+    /// ([`Overflow::Close`](super::Overflow::Close)).
     QueueFull,
     /// Nothing was heard from the peer for [`Config::idle_timeout`](super::Config::idle_timeout).
     IdleTimeout,
-    /// A message took longer to arrive than [`Config::message_timeout`](super::Config::message_timeout).
+    /// A message took longer to arrive than
+    /// [`Config::message_timeout`](super::Config::message_timeout).
     MessageTimeout,
     /// The peer took nothing for [`Config::write_timeout`](super::Config::write_timeout).
     WriteTimeout,

@@ -101,10 +101,12 @@ impl Config {
         Self::default()
     }
 
-    /// Sets the largest message that peers may send, assembled from all its fragments. Default: 16 MiB.
+    /// Sets the largest message that peers may send, assembled from all its fragments. Default: 16
+    /// MiB.
     ///
-    /// A peer that announces more is closed with status code 1009 before it has sent it. The default
-    /// lets through what browsers send in practice; memory is only ever taken for bytes that arrived.
+    /// A peer that announces more is closed with status code 1009 before it has sent it. The
+    /// default lets through what browsers send in practice; memory is only ever taken for bytes
+    /// that arrived.
     pub fn max_message_size(mut self, bytes: u64) -> Self {
         self.limits.message_size = bytes;
         self
@@ -127,11 +129,12 @@ impl Config {
     ///
     /// Lowers [`high_water_mark`](Self::high_water_mark) to the same if that is more.
     ///
-    /// A peer that is not above its [`high_water_mark`](Self::high_water_mark) may always be sent one more
-    /// message, whatever its size: otherwise a message larger than the limit could never be sent. So a
-    /// queue holds at most the limit, or the mark and one message, whichever is more. What happens to a
-    /// message over the limit is for [`overflow`](Self::overflow) to say. The default is four times the mark: room for a broadcast
-    /// or two while a slow peer catches up, and 40 GB would take ten thousand peers which all stopped reading.
+    /// A peer that is not above its [`high_water_mark`](Self::high_water_mark) may always be sent
+    /// one more message, whatever its size: otherwise a message larger than the limit could never
+    /// be sent. So a queue holds at most the limit, or the mark and one message, whichever is more.
+    /// What happens to a message over the limit is for [`overflow`](Self::overflow) to say. The
+    /// default is four times the mark: room for a broadcast or two while a slow peer catches up,
+    /// and 40 GB would take ten thousand peers which all stopped reading.
     pub fn write_queue_limit(mut self, bytes: usize) -> Self {
         self.limits.write_queue = bytes;
         self.limits.high_water_mark = self.limits.high_water_mark.min(bytes);
@@ -144,21 +147,23 @@ impl Config {
         self
     }
 
-    /// Sets how many connections there may be at once, those still shaking hands included. Default: 100,000.
+    /// Sets how many connections there may be at once, those still shaking hands included. Default:
+    /// 100,000.
     ///
-    /// More are left in the listeners' backlogs until there is room again. The default is above what
-    /// a process may have descriptors for unless someone raised that limit on purpose.
+    /// More are left in the listeners' backlogs until there is room again. The default is above
+    /// what a process may have descriptors for unless someone raised that limit on purpose.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.limits.connections = connections.min(super::PeerId::MAX_PEERS);
         self
     }
 
-    /// Sets how many connections may be in the middle of sending their request, and how many requests may wait for a
-    /// deferred decision. Default: 1024.
+    /// Sets how many connections may be in the middle of sending their request, and how many
+    /// requests may wait for a deferred decision. Default: 1024.
     ///
-    /// When one more connection arrives, the one that has taken longest is closed: honest clients take a round
-    /// trip, so that it is most likely not one. When one more decision is deferred, the client is answered with 503. The
-    /// default bounds what all of them hold to 16 MiB of heads, and 68 MiB of what clients send without waiting for the decision.
+    /// When one more connection arrives, the one that has taken longest is closed: honest clients
+    /// take a round trip, so that it is most likely not one. When one more decision is deferred,
+    /// the client is answered with 503. The default bounds what all of them hold to 16 MiB of
+    /// heads, and 68 MiB of what clients send without waiting for the decision.
     pub fn max_handshakes(mut self, handshakes: usize) -> Self {
         self.limits.handshakes = handshakes.max(1);
         self
@@ -166,16 +171,16 @@ impl Config {
 
     /// Sets the size of the buffer that all peers share for reading. Default: 68 KiB.
     ///
-    /// Also the most that is read from one peer before the others get their turn. Frames that are whole
-    /// in it are handed out without a copy: the default has room for one of 64 KiB and its header. Larger
-    /// buffers make larger messages cheaper, and the wait of everyone else longer.
+    /// Also the most that is read from one peer before the others get their turn. Frames that are
+    /// whole in it are handed out without a copy: the default has room for one of 64 KiB and its
+    /// header. Larger buffers make larger messages cheaper, and the wait of everyone else longer.
     pub fn read_buffer_size(mut self, bytes: usize) -> Self {
         self.limits.read_buffer = bytes.max(1);
         self
     }
 
-    /// Sets how long an opening handshake may take, from the accepted connection to the last byte of
-    /// the request's head, and to a deferred decision. Default: 10 s.
+    /// Sets how long an opening handshake may take, from the accepted connection to the last byte
+    /// of the request's head, and to a deferred decision. Default: 10 s.
     ///
     /// However slowly bytes trickle in, this does not begin anew.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
@@ -185,45 +190,52 @@ impl Config {
 
     /// Sets after how long a silence a peer is sent a Ping, or `None` for never. Default: 30 s.
     ///
-    /// Keeps proxies from closing what looks unused (nginx does after 60 s), and finds peers that are
-    /// gone without a word: browsers and libraries answer by themselves.
+    /// Keeps proxies from closing what looks unused (nginx does after 60 s), and finds peers that
+    /// are gone without a word: browsers and libraries answer by themselves.
     ///
-    /// Without Pings, or with a longer interval than [`idle_timeout`](Self::idle_timeout), peers that have nothing to say are closed
-    /// as idle: browsers do not send Pings of their own.
+    /// Without Pings, or with a longer interval than [`idle_timeout`](Self::idle_timeout), peers
+    /// that have nothing to say are closed as idle: browsers do not send Pings of their own.
     pub fn ping_interval(mut self, interval: Option<Duration>) -> Self {
         self.timeouts.ping_interval = interval;
         self
     }
 
-    /// Sets after how long a silence a peer is closed, with status code 1001, or `None` for never. Default: 60 s.
+    /// Sets after how long a silence a peer is closed, with status code 1001, or `None` for never.
+    /// Default: 60 s.
     ///
-    /// Any message, Ping or answer to a Ping breaks the silence; a Pong that nobody asked for does not. The default leaves 30 s for the
-    /// answer to the automatic Ping, and that much time it always has, even if the Ping went out late. While a peer has not taken
-    /// what it was sent before, [`write_timeout`](Self::write_timeout) is what counts.
+    /// Any message, Ping or answer to a Ping breaks the silence; a Pong that nobody asked for does
+    /// not. The default leaves 30 s for the answer to the automatic Ping, and that much time it
+    /// always has, even if the Ping went out late. While a peer has not taken what it was sent
+    /// before, [`write_timeout`](Self::write_timeout) is what counts.
     pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeouts.idle = timeout;
         self
     }
 
-    /// Sets how long a message may take to arrive, from its first byte to its last, or `None` for ever. Default: 60 s.
+    /// Sets how long a message may take to arrive, from its first byte to its last, or `None` for
+    /// ever. Default: 60 s.
     ///
-    /// A peer that takes longer is closed with status code 1008: it could otherwise hold the memory of an unfinished message for
-    /// as long as it likes, at a byte a minute. The default lets 16 MiB through at 2.2 Mbit/s; raise it where large
-    /// messages come over slow lines, or where a message is an endless stream of fragments.
+    /// A peer that takes longer is closed with status code 1008: it could otherwise hold the memory
+    /// of an unfinished message for as long as it likes, at a byte a minute. The default lets 16
+    /// MiB through at 2.2 Mbit/s; raise it where large messages come over slow lines, or where a
+    /// message is an endless stream of fragments.
     pub fn message_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeouts.message = timeout;
         self
     }
 
-    /// Sets how long a peer may take not a single byte of what waits for it, or `None` for ever. Default: 30 s.
+    /// Sets how long a peer may take not a single byte of what waits for it, or `None` for ever.
+    /// Default: 30 s.
     pub fn write_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeouts.write = timeout;
         self
     }
 
-    /// Sets how long the closing handshake may take, and then again the end of the TCP connection. Default: 5 s.
+    /// Sets how long the closing handshake may take, and then again the end of the TCP connection.
+    /// Default: 5 s.
     ///
-    /// Counted from when what was queued before has been written, or from when the socket last took some of it.
+    /// Counted from when what was queued before has been written, or from when the socket last took
+    /// some of it.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.close = timeout;
         self
@@ -237,8 +249,9 @@ impl Config {
 
     /// Sets which pages may connect (RFC 6455 §10.2). Default: those of the same host.
     ///
-    /// Browsers send their cookies along whichever page asks, so that without this check any page on
-    /// the web could act in your users' names. Programs other than browsers send no `Origin` and may always connect.
+    /// Browsers send their cookies along whichever page asks, so that without this check any page
+    /// on the web could act in your users' names. Programs other than browsers send no `Origin` and
+    /// may always connect.
     pub fn origin(mut self, origin: OriginPolicy) -> Self {
         self.policy.origins = origin;
         self

@@ -1,8 +1,8 @@
 //! Which peer's time is up next.
 //!
 //! Deadlines move later with every message and are almost never met. So a peer has one entry here,
-//! which is not touched when its deadline moves: when the entry comes up, the loop looks at what the
-//! peer's deadline is by now and enters it anew.
+//! which is not touched when its deadline moves: when the entry comes up, the loop looks at what
+//! the peer's deadline is by now and enters it anew.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

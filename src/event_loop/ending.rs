@@ -8,13 +8,14 @@ use super::{Peer, PeerId, Peers};
 /// §7.4.1 of RFC 6455: 1005 "to indicate that no status code was actually present".
 pub(super) const NO_STATUS_RECEIVED: u16 = 1005;
 
-/// What is reported where no Close was received. §7.4.1: 1006 "to indicate that the connection was closed abnormally".
+/// What is reported where no Close was received. §7.4.1: 1006 "to indicate that the connection was
+/// closed abnormally".
 pub(super) const NO_CLOSE: (u16, &str) = (1006, "");
 
 /// Tells the handler that a connection is over, unless it knows or never knew of it.
 ///
-/// If something else began the end, such as a Close of our own, that is the cause, not `cause`. What becomes of
-/// the socket is for the caller to say.
+/// If something else began the end, such as a Close of our own, that is the cause, not `cause`.
+/// What becomes of the socket is for the caller to say.
 pub(super) fn finish(
     peers: &mut Peers,
     handler: &mut impl Handler,

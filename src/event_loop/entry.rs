@@ -24,7 +24,8 @@ pub(super) struct Entry {
     /// What began the end, once something has.
     pub(super) cause: Option<CloseCause>,
     pub(super) queue: WriteQueue,
-    /// How much is to be written up to the end of our Close or response: as long as that advances, it may take its time.
+    /// How much is to be written up to the end of our Close or response: as long as that advances,
+    /// it may take its time.
     pub(super) last_words: usize,
     pub(super) flags: Flags,
     pub(super) clocks: Clocks,
@@ -122,7 +123,8 @@ impl Entry {
         let written = before - self.queue.len();
         let was_blocked = std::mem::replace(&mut self.flags.blocked, flushed == Flushed::Blocked);
         if !self.is_open() {
-            // Pongs are sent even after Close. Those that the peer asks for then do not extend its time.
+            // Pongs are sent even after Close. Those that the peer asks for then do not extend its
+            // time.
             if written > 0 && self.last_words > 0 {
                 self.clocks.waiting = now;
             }
@@ -137,7 +139,8 @@ impl Entry {
         Ok(())
     }
 
-    /// Ends our side of the stream, if that is still to be done. Returns whether the other side's end is still to come.
+    /// Ends our side of the stream, if that is still to be done. Returns whether the other side's
+    /// end is still to come.
     pub(super) fn hang_up(&mut self) -> bool {
         if self.flags.ended {
             return false;

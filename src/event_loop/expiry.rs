@@ -68,8 +68,8 @@ impl EventLoop {
         });
     }
 
-    /// Whether there are events that have not been looked at yet. Behind one of them may be the message that a
-    /// peer is about to be called silent for want of.
+    /// Whether there are events that have not been looked at yet. Behind one of them may be the
+    /// message that a peer is about to be called silent for want of.
     ///
     /// The system reports everyone in turn, so that after so many turns all have been looked at.
     fn is_crowded(&mut self) -> bool {

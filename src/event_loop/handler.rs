@@ -12,12 +12,14 @@ use crate::protocol::Message;
 
 /// An application: one value that is told of everything that happens to all peers.
 ///
-/// Its state is `self`. The loop calls it from one thread, one call at a time, so that it needs no locks, and
-/// borrows it only while [`run`](super::EventLoop::run) or [`turn`](super::EventLoop::turn) does, so that it need not be `'static`.
-/// A closure `FnMut(&mut Peer<'_>, Message<'_>)` is a handler that only receives messages.
+/// Its state is `self`. The loop calls it from one thread, one call at a time, so that it needs no
+/// locks, and borrows it only while [`run`](super::EventLoop::run) or
+/// [`turn`](super::EventLoop::turn) does, so that it need not be `'static`. A closure
+/// `FnMut(&mut Peer<'_>, Message<'_>)` is a handler that only receives messages.
 ///
 /// Whatever a handler does takes effect after it returns: sends are written once per turn, closings
-/// begin behind what was sent before. A handler may close or abort any peer, the one it was called for included.
+/// begin behind what was sent before. A handler may close or abort any peer, the one it was called
+/// for included.
 ///
 /// # Examples
 ///
@@ -46,10 +48,12 @@ use crate::protocol::Message;
 /// }
 /// ```
 pub trait Handler {
-    /// Decides about an HTTP request: upgrades it to a WebSocket connection, answers it, or defers the decision.
+    /// Decides about an HTTP request: upgrades it to a WebSocket connection, answers it, or defers
+    /// the decision.
     ///
-    /// By default, what asks for an upgrade is upgraded, and anything else is answered with 426. The request has passed
-    /// all checks of RFC 6455 §4.2.1 and the origin policy when this is called.
+    /// By default, what asks for an upgrade is upgraded, and anything else is answered with 426.
+    /// The request has passed all checks of RFC 6455 §4.2.1 and the origin policy when this is
+    /// called.
     fn on_request(&mut self, peers: &mut Peers, request: &IncomingRequest<'_>) -> Answer {
         let _ = peers;
         request.upgrade()
@@ -73,8 +77,9 @@ pub trait Handler {
         let _ = (peer, payload);
     }
 
-    /// Called when a peer for which `send` has said [`Congested`](super::SendStatus::Congested) has taken what waited for it, down to
-    /// half of the [`high_water_mark`](super::Config::high_water_mark).
+    /// Called when a peer for which `send` has said [`Congested`](super::SendStatus::Congested) has
+    /// taken what waited for it, down to half of the
+    /// [`high_water_mark`](super::Config::high_water_mark).
     fn on_drain(&mut self, peer: &mut Peer<'_>) {
         let _ = peer;
     }
@@ -106,9 +111,11 @@ pub struct IncomingRequest<'a> {
 }
 
 impl<'a> IncomingRequest<'a> {
-    /// The id that the peer will have if it is let in: a place to keep what the request tells about it.
+    /// The id that the peer will have if it is let in: a place to keep what the request tells about
+    /// it.
     ///
-    /// If it is not let in, or gives up before a deferred decision, neither `on_open` nor `on_close` follows.
+    /// If it is not let in, or gives up before a deferred decision, neither `on_open` nor
+    /// `on_close` follows.
     pub fn id(&self) -> PeerId {
         self.id
     }
@@ -133,7 +140,8 @@ impl<'a> IncomingRequest<'a> {
         }
     }
 
-    /// Defers the decision: return the answer from [`on_request`](Handler::on_request), and decide later with the other.
+    /// Defers the decision: return the answer from [`on_request`](Handler::on_request), and decide
+    /// later with the other.
     pub fn defer(&self) -> (Answer, Deferred) {
         (Answer(Decision::Deferred), Deferred::new(self.inbox, self.id))
     }
@@ -174,7 +182,8 @@ impl From<Response> for Answer {
 }
 
 impl<A: Into<Self>> From<Result<A, InvalidField>> for Answer {
-    /// Answers with 500 if a header field of the answer was invalid, so that `Response::text(…).header(…).into()` needs no more.
+    /// Answers with 500 if a header field of the answer was invalid, so that
+    /// `Response::text(…).header(…).into()` needs no more.
     fn from(answer: Result<A, InvalidField>) -> Self {
         match answer {
             Ok(answer) => answer.into(),

@@ -42,7 +42,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Receiver {
     stage: Receiving,
-    /// What was read but may not be decoded yet: the handshake is undecided, or the peer is congested.
+    /// What was read but may not be decoded yet: the handshake is undecided, or the peer is
+    /// congested.
     held: Box<[u8]>,
 }
 
@@ -52,8 +53,8 @@ enum Receiving {
     Head(Box<HeadBuffer>),
     /// A decision about what the request asked for. Meanwhile nothing is read.
     Decision(Box<Undecided>),
-    /// Frames, and the decoder that is in the middle of one or of a message. Most connections are in
-    /// the middle of nothing most of the time, and share the spare ones.
+    /// Frames, and the decoder that is in the middle of one or of a message. Most connections are
+    /// in the middle of nothing most of the time, and share the spare ones.
     Frames(Option<Box<Decoder>>),
     /// Nothing that is of interest any more: so many bytes of it.
     Nothing(usize),
@@ -77,8 +78,8 @@ struct Undecided {
 /// Once this much has arrived after the end, the sender is not going to read our last words either.
 const MAX_DISCARDED: usize = 16 << 20;
 
-/// Epoll and kqueue report every arrival as an edge of its own, so that a read which did not fill its buffer
-/// left nothing behind. Elsewhere an edge is spent only by a read that would block.
+/// Epoll and kqueue report every arrival as an edge of its own, so that a read which did not fill
+/// its buffer left nothing behind. Elsewhere an edge is spent only by a read that would block.
 const SHORT_READ_IS_LAST: bool = cfg!(unix);
 
 /// Below so many receivers, their memory is not worth giving back.
@@ -118,7 +119,8 @@ impl Intake {
         self.shared.undecided()
     }
 
-    /// Gives a connection up whose opening handshake is not done: with a refusal, if it has said anything.
+    /// Gives a connection up whose opening handshake is not done: with a refusal, if it has said
+    /// anything.
     pub(super) fn turn_away(&mut self, peers: &mut Peers, id: PeerId, refusal: Refusal) {
         let method = match std::mem::take(&mut self.receivers[id.index()]).stage {
             Receiving::Head(head) if head.is_empty() => {
@@ -138,8 +140,8 @@ impl Intake {
 
     /// Reads from a connection, once, and handles what arrived.
     ///
-    /// Once, so that no peer keeps the others waiting for longer than a buffer full of messages takes. If there
-    /// may be more, it goes on the list of those to read from in the next turn.
+    /// Once, so that no peer keeps the others waiting for longer than a buffer full of messages
+    /// takes. If there may be more, it goes on the list of those to read from in the next turn.
     pub(super) fn read(&mut self, peers: &mut Peers, handler: &mut impl Handler, id: PeerId) {
         let Some(entry) = find(&mut peers.entries, id) else { return };
         let Self { receivers, buffer, shared } = self;
@@ -159,7 +161,8 @@ impl Intake {
                 if entry.stage == Stage::Opening {
                     return self.turn_away(peers, id, Refusal::Incomplete);
                 }
-                // What is queued is still written: an endpoint that ended its side may go on reading ours.
+                // What is queued is still written: an endpoint that ended its side may go on
+                // reading ours.
                 finish(peers, handler, id, NO_CLOSE, CloseCause::EndOfStream);
                 peers.linger(id);
             }
@@ -221,8 +224,9 @@ impl<H: Handler> Reception<'_, H> {
             if !self.peers.entry(self.id).is_some_and(Entry::is_heard) {
                 return self.discard(receiver, input.len());
             }
-            // While a handler may be called the stage is taken out. Should the handler panic, and somebody
-            // catch that, nobody knows how far the input was handled, and the peer is dropped below.
+            // While a handler may be called the stage is taken out. Should the handler panic, and
+            // somebody catch that, nobody knows how far the input was handled, and the peer is
+            // dropped below.
             match std::mem::take(&mut receiver.stage) {
                 Receiving::Head(mut head) => {
                     let mut rest = &*input;
@@ -312,7 +316,8 @@ impl<H: Handler> Reception<'_, H> {
         Receiving::default()
     }
 
-    /// Counts what arrives after the end, which is read only to let the other side read our last words.
+    /// Counts what arrives after the end, which is read only to let the other side read our last
+    /// words.
     fn discard(&mut self, receiver: &mut Receiver, n: usize) {
         let before = if let Receiving::Nothing(before) = receiver.stage { before } else { 0 };
         receiver.stage = Receiving::Nothing(before.saturating_add(n));
@@ -321,8 +326,8 @@ impl<H: Handler> Reception<'_, H> {
         }
     }
 
-    /// Handles what frames say. Returns the decoder if it is in the middle of something, and what is not to be
-    /// handled before the peer has taken what it was sent.
+    /// Handles what frames say. Returns the decoder if it is in the middle of something, and what
+    /// is not to be handled before the peer has taken what it was sent.
     fn decode(
         &mut self,
         unfinished: Option<Box<Decoder>>,
@@ -404,7 +409,8 @@ impl<H: Handler> Reception<'_, H> {
         let Some(entry) = find(entries, self.id) else { return false };
         let pong = entry.clocks.receive_pong(payload);
         if pong != Pong::Unsolicited {
-            // The next Ping may be due before what is armed: deadlines move later, but for this one.
+            // The next Ping may be due before what is armed: deadlines move later, but for this
+            // one.
             to_do.settle(entry);
         }
         if pong != Pong::Own && entry.is_open() {

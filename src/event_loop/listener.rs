@@ -75,8 +75,9 @@ impl Listener {
             Ok((transport, addr)) => Accepted::Connection(transport, addr),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Accepted::None,
             Err(error) if is_exhaustion(&error) => Accepted::Exhausted,
-            // ECONNABORTED, EPROTO, EINTR and the network errors that Linux passes on from the new socket say
-            // nothing about the listener. Those that do come again, however often one tries.
+            // ECONNABORTED, EPROTO, EINTR and the network errors that Linux passes on from the new
+            // socket say nothing about the listener. Those that do come again, however often one
+            // tries.
             Err(_) => Accepted::Failed,
         }
     }

@@ -4,10 +4,12 @@ use std::fmt;
 
 use mio::Token;
 
-/// Identifies a connection of one [`EventLoop`](super::EventLoop), from its opening handshake to its end.
+/// Identifies a connection of one [`EventLoop`](super::EventLoop), from its opening handshake to
+/// its end.
 ///
 /// Ids are not reused: once a peer is gone its id finds nothing, even when another connection took
-/// its place in memory. (The place may repeat together with the generation after 2³² further connections.)
+/// its place in memory. (The place may repeat together with the generation after 2³² further
+/// connections.)
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct PeerId {
     index: u32,

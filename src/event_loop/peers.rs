@@ -15,9 +15,11 @@ use super::{Peer, PeerId, SharedMessage};
 use crate::protocol::Header;
 use crate::protocol::{CloseBody, CloseCode, Message, Opcode};
 
-/// All peers of an [`EventLoop`](super::EventLoop): those whose opening handshake is done and whose `on_close` is not.
+/// All peers of an [`EventLoop`](super::EventLoop): those whose opening handshake is done and whose
+/// `on_close` is not.
 ///
-/// Nothing here writes to a socket. What peers are sent is queued, and written when the handler has returned.
+/// Nothing here writes to a socket. What peers are sent is queued, and written when the handler has
+/// returned.
 #[derive(Debug)]
 pub struct Peers {
     pub(super) entries: Slab<Entry>,
@@ -49,7 +51,8 @@ pub(super) struct ToDo {
 pub enum SendStatus {
     /// It is queued.
     Queued,
-    /// It is queued, but the peer is slow: better wait for [`on_drain`](super::Handler::on_drain) before sending more.
+    /// It is queued, but the peer is slow: better wait for [`on_drain`](super::Handler::on_drain)
+    /// before sending more.
     Congested,
     /// It is not queued: there is no such peer, it is closing, or its queue is full
     /// ([`Config::overflow`] says what happens then).
@@ -125,9 +128,11 @@ impl Peers {
         }
     }
 
-    /// Sends a Ping (RFC 6455 §5.5.2). Its Pong is reported to [`on_pong`](super::Handler::on_pong).
+    /// Sends a Ping (RFC 6455 §5.5.2). Its Pong is reported to
+    /// [`on_pong`](super::Handler::on_pong).
     ///
-    /// A control frame has room for 125 bytes: a Ping with a longer payload is [`Dropped`](SendStatus::Dropped).
+    /// A control frame has room for 125 bytes: a Ping with a longer payload is
+    /// [`Dropped`](SendStatus::Dropped).
     pub fn ping(&mut self, id: PeerId, payload: &[u8]) -> SendStatus {
         if payload.len() > MAX_CONTROL_PAYLOAD {
             return SendStatus::Dropped;
@@ -141,10 +146,11 @@ impl Peers {
 
     /// Begins the closing handshake (RFC 6455 §7.1.2), behind what has been sent so far.
     ///
-    /// A Close has room for 123 bytes of reason: a longer one is cut where its last character ends that fits.
-    /// Messages that the peer sends from now on are not delivered. `on_close` follows when it has answered,
-    /// or when [`close_timeout`](Config::close_timeout) is over. No effect on a peer that is closing already.
-    /// Status code 1010 is for clients to send (§7.4.1): in its place, the peer is sent 1011.
+    /// A Close has room for 123 bytes of reason: a longer one is cut where its last character ends
+    /// that fits. Messages that the peer sends from now on are not delivered. `on_close` follows
+    /// when it has answered, or when [`close_timeout`](Config::close_timeout) is over. No effect on
+    /// a peer that is closing already. Status code 1010 is for clients to send (§7.4.1): in its
+    /// place, the peer is sent 1011.
     pub fn close(&mut self, id: PeerId, code: CloseCode, reason: &str) {
         // §7.4.1: 1010 is a client's to send.
         let code =
@@ -161,8 +167,9 @@ impl Peers {
         }
     }
 
-    /// Shuts the loop down: no connection is accepted any more, all peers are sent Close with status code 1001, and
-    /// [`run`](super::EventLoop::run) returns when they are gone, after `grace` at the latest.
+    /// Shuts the loop down: no connection is accepted any more, all peers are sent Close with
+    /// status code 1001, and [`run`](super::EventLoop::run) returns when they are gone, after
+    /// `grace` at the latest.
     pub fn shutdown(&mut self, grace: Duration) {
         let grace = self.to_do.shutdown.map_or(grace, |earlier| earlier.min(grace));
         self.to_do.shutdown = Some(grace);
@@ -173,7 +180,8 @@ impl Peers {
         self.entry(id).map_or(0, |entry| entry.queue.len())
     }
 
-    /// Where the peer's connection comes from; `None` for a Unix socket, or if there is no such peer.
+    /// Where the peer's connection comes from; `None` for a Unix socket, or if there is no such
+    /// peer.
     pub fn remote_addr(&self, id: PeerId) -> Option<SocketAddr> {
         self.entry(id).and_then(|entry| entry.remote_addr)
     }
@@ -183,7 +191,8 @@ impl Peers {
         self.entry(id).and_then(|entry| entry.subprotocol.as_deref())
     }
 
-    /// Queues a data frame or a Ping of the application's, if the peer may be sent one and has room for it.
+    /// Queues a data frame or a Ping of the application's, if the peer may be sent one and has room
+    /// for it.
     fn enqueue(
         &mut self,
         id: PeerId,
@@ -212,7 +221,8 @@ impl Peers {
         if entry.flags.congested { SendStatus::Congested } else { SendStatus::Queued }
     }
 
-    /// Writes before the turn ends what would otherwise count as the peer's slowness, although its socket was never asked.
+    /// Writes before the turn ends what would otherwise count as the peer's slowness, although its
+    /// socket was never asked.
     fn write_early(&mut self, id: PeerId) {
         let Self { entries, buffers, config, now, .. } = self;
         let mark = config.limits.high_water_mark;
@@ -313,7 +323,8 @@ impl Peers {
         }
     }
 
-    /// Has a connection that is over end when what is queued is written and the other side has ended.
+    /// Has a connection that is over end when what is queued is written and the other side has
+    /// ended.
     pub(super) fn linger(&mut self, id: PeerId) {
         let Self { entries, to_do, .. } = self;
         if let Some(entry) = find(entries, id) {

@@ -13,8 +13,8 @@ use crate::handshake::Refusal;
 
 /// A handle to an [`EventLoop`](super::EventLoop) for other threads.
 ///
-/// Cheap to clone, and independent of the loop's life: once that is gone, asking has no effect. Made by
-/// [`EventLoop::remote`](super::EventLoop::remote).
+/// Cheap to clone, and independent of the loop's life: once that is gone, asking has no effect.
+/// Made by [`EventLoop::remote`](super::EventLoop::remote).
 ///
 /// # Examples
 ///
@@ -41,7 +41,8 @@ pub(super) struct Inbox {
     mail: Mutex<Mail>,
 }
 
-/// Bounded by its nature: a shutdown is one value, and there is one answer for each handshake that waits.
+/// Bounded by its nature: a shutdown is one value, and there is one answer for each handshake that
+/// waits.
 #[derive(Default)]
 pub(super) struct Mail {
     pub(super) shutdown: Option<Duration>,
@@ -102,9 +103,10 @@ impl Inbox {
 
 /// A decision about an opening handshake that is still to be made, by whoever holds this.
 ///
-/// Made by [`IncomingRequest::defer`](super::IncomingRequest::defer). It may be sent to another thread, while the client waits
-/// within its [`handshake_timeout`](super::Config::handshake_timeout). Dropped without an answer, it answers 500: a client never
-/// waits for a decision that nobody will make.
+/// Made by [`IncomingRequest::defer`](super::IncomingRequest::defer). It may be sent to another
+/// thread, while the client waits within its
+/// [`handshake_timeout`](super::Config::handshake_timeout). Dropped without an answer, it answers
+/// 500: a client never waits for a decision that nobody will make.
 #[must_use = "dropped without an answer, the client is answered 500"]
 pub struct Deferred {
     inbox: Arc<Inbox>,

@@ -81,8 +81,8 @@ fn retry_interrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<
     }
 }
 
-/// Writes several slices at once. Not with `writev`: on a connection that the other side has reset, that raises SIGPIPE,
-/// which kills programs that do not ignore it as Rust's own do.
+/// Writes several slices at once. Not with `writev`: on a connection that the other side has reset,
+/// that raises SIGPIPE, which kills programs that do not ignore it as Rust's own do.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn send_vectored<'s, S>(socket: &'s S, slices: &[IoSlice<'_>]) -> io::Result<usize>
 where

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use super::buffers::{BLOCK_SIZE, BufferPool};
 use crate::protocol::{CloseBody, Header, encode_close, encode_frame};
 
-/// How many segments one vectored write takes: 1 MiB of blocks, far more than a socket buffer has room for.
+/// How many segments one vectored write takes: 1 MiB of blocks, far more than a socket buffer has
+/// room for.
 const MAX_SLICES: usize = 64;
 
 /// Encoded frames waiting for the socket, oldest first.
@@ -25,13 +26,15 @@ pub(super) struct WriteQueue {
 /// The inside of a queue that is not empty.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    /// None is empty, and frames are not cut: each begins with a frame's first byte and ends with a frame's last.
+    /// None is empty, and frames are not cut: each begins with a frame's first byte and ends with a
+    /// frame's last.
     segments: VecDeque<Segment>,
     /// How much of the first segment the socket has taken.
     written: usize,
     /// How much of all segments it has not.
     bytes: usize,
-    /// The latest Pong that found the queue above its mark, encoded; it goes out once there is room.
+    /// The latest Pong that found the queue above its mark, encoded; it goes out once there is
+    /// room.
     owed_pong: Vec<u8>,
 }
 
@@ -93,8 +96,8 @@ impl WriteQueue {
         pending.segments.push_back(Segment::Opaque(bytes));
     }
 
-    /// Appends a frame that is shared with other queues: by reference, unless it is small and would only make a
-    /// vectored write longer, which costs more than the copy.
+    /// Appends a frame that is shared with other queues: by reference, unless it is small and would
+    /// only make a vectored write longer, which costs more than the copy.
     pub(super) fn push_shared(&mut self, frame: &Arc<Vec<u8>>, pool: &mut BufferPool) {
         let pending = self.pending(pool);
         pending.bytes += frame.len();
@@ -107,8 +110,8 @@ impl WriteQueue {
 
     /// Remembers a Pong until the queue has drained, in place of any that was remembered before.
     ///
-    /// RFC 6455 §5.5.3 allows to answer only the most recent Ping. So a peer that pings without reading
-    /// is owed one Pong, however many it asked for.
+    /// RFC 6455 §5.5.3 allows to answer only the most recent Ping. So a peer that pings without
+    /// reading is owed one Pong, however many it asked for.
     pub(super) fn owe_pong(&mut self, header: Header, payload: &[u8], pool: &mut BufferPool) {
         let pending = self.pending(pool);
         pending.owed_pong.clear();
@@ -303,7 +306,8 @@ impl Segment {
     }
 }
 
-/// Where the frame ends that contains byte `written` of `frames`, or `written` if that is between two.
+/// Where the frame ends that contains byte `written` of `frames`, or `written` if that is between
+/// two.
 fn end_of_begun_frame(frames: &[u8], written: usize) -> usize {
     let mut end = 0;
     while end < written {

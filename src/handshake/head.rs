@@ -133,8 +133,8 @@ impl HeadBuffer {
     ///
     /// # Errors
     ///
-    /// Fails as soon as it is clear that no acceptable head can follow: at the first byte if that is
-    /// no HTTP, and before more is held than the limits allow. It then keeps failing.
+    /// Fails as soon as it is clear that no acceptable head can follow: at the first byte if that
+    /// is no HTTP, and before more is held than the limits allow. It then keeps failing.
     pub fn receive(&mut self, input: &mut &[u8], limits: &HeadLimits) -> Result<bool, Refusal> {
         let room = limits.max_head_size.saturating_sub(self.bytes.len());
         self.bytes.reserve(input.len().min(room));
@@ -242,7 +242,8 @@ impl HeadBuffer {
         }
     }
 
-    /// Judges a byte after the request line. Control characters are as invalid later as they are now.
+    /// Judges a byte after the request line. Control characters are as invalid later as they are
+    /// now.
     fn push_field(&mut self, byte: u8) -> Result<Stage, Refusal> {
         match byte {
             b'\n' if self.bytes.len() == self.line_start + 1 => Ok(Stage::Complete),

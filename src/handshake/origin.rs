@@ -86,7 +86,8 @@ impl<'a> Origin<'a> {
 
     /// Whether the page came from `host` by HTTP. Whether that was within TLS is not known.
     ///
-    /// An application that shows pages of its own, as `capacitor://localhost`, is not the server's page.
+    /// An application that shows pages of its own, as `capacitor://localhost`, is not the server's
+    /// page.
     fn is_on(&self, host: &str) -> bool {
         let Self::Tuple(scheme, authority) = self else { return false };
         default_port(scheme).is_some_and(|port| {

@@ -32,7 +32,8 @@ pub enum Refusal {
     UnknownMethod,
     /// A method other than GET and HEAD (RFC 9110 §15.5.6).
     Method,
-    /// The target is neither a path nor an `http` or `https` URI, or is not a valid one (RFC 9112 §3.2).
+    /// The target is neither a path nor an `http` or `https` URI, or is not a valid one (RFC 9112
+    /// §3.2).
     Target,
     /// There is no `Host`, more than one, or an invalid one (RFC 9112 §3.2).
     Host,
@@ -64,7 +65,8 @@ pub enum Refusal {
     Origin,
     /// There is nothing at this path (RFC 6455 §4.2.2).
     NotFound,
-    /// A request that does not ask for an upgrade, where nothing else is served (RFC 9110 §15.5.22).
+    /// A request that does not ask for an upgrade, where nothing else is served (RFC 9110
+    /// §15.5.22).
     UpgradeRequired,
     /// The stream ended before the head did (RFC 9112 §8).
     Incomplete,

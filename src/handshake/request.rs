@@ -1,4 +1,5 @@
-//! A request head, parsed and judged as HTTP. Whether it is a WebSocket handshake is not asked here.
+//! A request head, parsed and judged as HTTP. Whether it is a WebSocket handshake is not asked
+//! here.
 
 use httparse::{EMPTY_HEADER, Header, Status, parse_headers};
 
@@ -25,7 +26,8 @@ impl<'h> Request<'h> {
     /// Parses a head, from its request line to its blank line.
     ///
     /// The order of judgement: layout and limits, version of HTTP, method, target, `Host`, content,
-    /// `Expect`. A request with content is refused, so that what follows the head can only be frames.
+    /// `Expect`. A request with content is refused, so that what follows the head can only be
+    /// frames.
     ///
     /// # Errors
     ///

@@ -49,7 +49,8 @@ impl Policy {
     /// # Errors
     ///
     /// Fails if the host is not served here; and if a request for an upgrade has the wrong version
-    /// or an invalid key, malformed subprotocols or extensions, or an unwelcome origin, in this order.
+    /// or an invalid key, malformed subprotocols or extensions, or an unwelcome origin, in this
+    /// order.
     pub fn judge(&self, request: &Request<'_>) -> Result<Option<Offer>, Refusal> {
         if !self.is_host_allowed(request.host()) {
             return Err(Refusal::MisdirectedRequest);

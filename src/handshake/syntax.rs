@@ -37,7 +37,8 @@ pub(super) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     list.split(|&byte| byte == b',').map(trim).filter(|element| !element.is_empty())
 }
 
-/// Whether `text` consists of percent-encoded octets and of bytes that are `allowed`, RFC 3986 §2.1.
+/// Whether `text` consists of percent-encoded octets and of bytes that are `allowed`, RFC 3986
+/// §2.1.
 ///
 /// An encoded NUL is refused: it is of no use, and cuts strings short elsewhere.
 pub(super) fn is_uri_text(text: &str, allowed: impl Fn(u8) -> bool) -> bool {

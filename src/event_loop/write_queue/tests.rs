@@ -259,7 +259,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// However frames are pushed and however little the socket takes at a time, the same bytes come out.
+    /// However frames are pushed and however little the socket takes at a time, the same bytes come
+    /// out.
     #[test]
     fn bytes_come_out_in_the_order_of_the_pushes(steps in prop::collection::vec(step(), 0..25)) {
         let (mut rig, mut socket) = (Rig::default(), Socket::default());
