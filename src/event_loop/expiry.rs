@@ -131,7 +131,7 @@ impl EventLoop {
         self.acceptor.close();
         for id in self.all() {
             if self.peers.entries[id.index()].stage == Stage::Opening {
-                self.intake.turn_away(&mut self.peers, id, Refusal::Overloaded);
+                self.intake.turn_away(&mut self.peers, id, Refusal::ShuttingDown);
             }
             let body = CloseBody { code: CloseCode::GOING_AWAY, reason: "" };
             self.peers.begin_close(id, body, CloseCause::Shutdown);

@@ -74,6 +74,8 @@ pub enum Refusal {
     Timeout,
     /// There is no room for another connection right now (RFC 9110 §15.6.4).
     Overloaded,
+    /// The server is shutting down (RFC 9110 §15.6.4).
+    ShuttingDown,
     /// The application failed to answer the request (RFC 9110 §15.6.1).
     HandlerFailed,
     /// The application put off its decision, and then forgot it (RFC 9110 §15.6.1).
@@ -111,7 +113,7 @@ impl Refusal {
             Self::HeadTooLarge | Self::TooManyFields => 431,
             Self::HandlerFailed | Self::Abandoned => 500,
             Self::UnknownMethod | Self::UnknownTransferCoding => 501,
-            Self::Overloaded => 503,
+            Self::Overloaded | Self::ShuttingDown => 503,
             Self::HttpVersion => 505,
         }
     }
@@ -128,8 +130,8 @@ impl Refusal {
             Self::Version | Self::UnsupportedVersion => {
                 response.own_field("Sec-WebSocket-Version", "13")
             }
-            // Connections come in bursts, and a burst is over in seconds.
-            Self::Overloaded => response.own_field("Retry-After", "5"),
+            // Connections come in bursts, and a burst is over in seconds; so is a restart.
+            Self::Overloaded | Self::ShuttingDown => response.own_field("Retry-After", "5"),
             _ => response,
         }
     }
@@ -172,6 +174,7 @@ impl Refusal {
             Self::Incomplete => "the request ended before the empty line that ends its head",
             Self::Timeout => "the request did not arrive in time",
             Self::Overloaded => "too many connections, try again later",
+            Self::ShuttingDown => "the server is shutting down, try again later",
             Self::HandlerFailed => "the server failed to answer this request",
             Self::Abandoned => "the server did not decide about this request",
         }
