@@ -61,9 +61,12 @@ impl Acceptor {
 
     /// When there will be something to do here without an event.
     pub(super) fn next(&self, now: Instant) -> Option<Instant> {
-        let pending = self.listeners.iter().any(|listener| listener.pending);
-        let accept = pending.then(|| self.retry.unwrap_or(now));
-        self.listeners.iter().filter_map(|listener| listener.retry).chain(accept).min()
+        let wakings = self.listeners.iter().filter_map(|listener| match listener.pending {
+            true => Some(now),
+            false => listener.retry,
+        });
+        let soonest = wakings.min()?;
+        Some(self.retry.map_or(soonest, |retry| soonest.max(retry)))
     }
 
     /// Tries to accept a connection, if there is `room` for one more. Listeners take turns.
@@ -131,6 +134,64 @@ impl Acceptor {
     pub(super) fn descriptor_freed(&mut self, now: Instant) {
         if self.retry.is_some() {
             self.retry = Some(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "an arbitrary point to count from")]
+    fn acceptor(pending: bool) -> (Acceptor, Instant) {
+        let mut listener =
+            Listener::tcp(std::net::TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
+        listener.pending = pending;
+        (Acceptor { listeners: vec![listener], ..Acceptor::default() }, Instant::now())
+    }
+
+    #[test]
+    fn there_is_nothing_to_do_before_an_event() {
+        let (acceptor, now) = acceptor(false);
+        assert_eq!(acceptor.next(now), None);
+    }
+
+    #[test]
+    fn without_room_a_pending_connection_waits_for_the_retry() {
+        let (mut acceptor, now) = acceptor(true);
+        assert_eq!(acceptor.next(now), Some(now));
+        assert!(acceptor.accept(now, false).is_none());
+        assert_eq!(acceptor.next(now), Some(now + RETRY));
+        // A listener whose own time has come cannot accept any sooner, and must not make the loop spin.
+        acceptor.listeners[0].pending = false;
+        acceptor.listeners[0].retry = Some(now);
+        assert_eq!(acceptor.next(now), Some(now + RETRY));
+
+        acceptor.descriptor_freed(now);
+        assert_eq!(acceptor.next(now), Some(now));
+        assert!(acceptor.accept(now, true).is_none());
+        assert_eq!(acceptor.next(now), None);
+    }
+
+    #[test]
+    fn of_those_waiting_the_one_that_came_first_gives_way() {
+        let mut acceptor = Acceptor::default();
+        let ids: Vec<_> = (0..5).map(|n| PeerId::new(n, 1)).collect();
+        let gone = ids[0];
+        for (n, &id) in ids[..3].iter().enumerate() {
+            assert_eq!(acceptor.admit(id, n + 1, 3, |_| true), None);
+        }
+        assert_eq!(acceptor.admit(ids[3], 4, 3, |id| id != gone), Some(ids[1]));
+        assert_eq!(acceptor.admit(ids[4], 3, 3, |id| id != gone), None);
+    }
+
+    #[test]
+    fn arrivals_that_are_no_longer_waiting_do_not_pile_up() {
+        let mut acceptor = Acceptor::default();
+        for n in 0..10_000 {
+            let newest = PeerId::new(n, 1);
+            assert_eq!(acceptor.admit(newest, 1, 3, |id| id == newest), None);
+            assert!(acceptor.arrivals.len() <= 66);
         }
     }
 }
