@@ -46,7 +46,7 @@ pub use self::handler::{Answer, Handler, IncomingRequest};
 pub use self::peer::Peer;
 pub use self::peer_id::PeerId;
 pub use self::peers::{Peers, SendStatus};
-pub use self::remote::{Deferred, Remote};
+pub use self::remote::{Deferred, Remote, RemoteFull};
 pub use self::shared_message::SharedMessage;
 
 use self::acceptor::Acceptor;
@@ -229,7 +229,7 @@ impl EventLoop {
     ///
     /// Only if the handler does. The loop can be used further then: the peer for which the handler
     /// was called is dropped when it sends something next, the others do not notice.
-    pub fn run(&mut self, handler: &mut impl Handler) -> io::Result<()> {
+    pub fn run(&mut self, handler: &mut (impl Handler + ?Sized)) -> io::Result<()> {
         self.peers.now = clock();
         while !self.is_finished() {
             // As turns follow each other, the time of the last one is good enough to count from.
@@ -253,7 +253,7 @@ impl EventLoop {
     /// Fails if polling does.
     pub fn turn(
         &mut self,
-        handler: &mut impl Handler,
+        handler: &mut (impl Handler + ?Sized),
         timeout: Option<Duration>,
     ) -> io::Result<()> {
         let timeout = [timeout, self.next_timeout()].into_iter().flatten().min();
@@ -262,7 +262,7 @@ impl EventLoop {
 
     fn turn_within(
         &mut self,
-        handler: &mut impl Handler,
+        handler: &mut (impl Handler + ?Sized),
         timeout: Option<Duration>,
     ) -> io::Result<()> {
         match self.poll.poll(&mut self.events, timeout) {
@@ -358,7 +358,7 @@ impl EventLoop {
         Ok(id)
     }
 
-    fn read(&mut self, handler: &mut impl Handler) {
+    fn read(&mut self, handler: &mut (impl Handler + ?Sized)) {
         for _ in 0..self.peers.to_do.ready.len() {
             let Some(id) = self.peers.to_do.ready.pop_front() else { return };
             if let Some(entry) = self.peers.entry_mut(id) {
@@ -369,7 +369,7 @@ impl EventLoop {
     }
 
     /// Does what other threads have asked for.
-    fn open_mail(&mut self, handler: &mut impl Handler) {
+    fn open_mail(&mut self, handler: &mut (impl Handler + ?Sized)) {
         if !std::mem::take(&mut self.mail) {
             return;
         }
@@ -379,6 +379,9 @@ impl EventLoop {
         }
         if let Some(grace) = mail.shutdown {
             self.peers.shutdown(grace);
+        }
+        for task in mail.tasks {
+            task(&mut self.peers);
         }
     }
 

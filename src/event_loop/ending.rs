@@ -18,7 +18,7 @@ pub(super) const NO_CLOSE: (u16, &str) = (1006, "");
 /// What becomes of the socket is for the caller to say.
 pub(super) fn finish(
     peers: &mut Peers,
-    handler: &mut impl Handler,
+    handler: &mut (impl Handler + ?Sized),
     id: PeerId,
     (code, reason): (u16, &str),
     cause: CloseCause,

@@ -33,7 +33,7 @@ impl Expiry {
 
 impl EventLoop {
     /// Looks at the peers whose time may be up.
-    pub(super) fn expire(&mut self, handler: &mut impl Handler) {
+    pub(super) fn expire(&mut self, handler: &mut (impl Handler + ?Sized)) {
         let now = self.peers.now;
         if self.expiry.end.is_some_and(|end| end <= now) {
             self.expiry.end = None;
@@ -89,7 +89,7 @@ impl EventLoop {
             Expired::Handshake if self.intake.awaits_head(id) => {
                 self.intake.turn_away(peers, id, Refusal::Timeout);
             }
-            Expired::Handshake => self.intake.turn_away(peers, id, Refusal::Overloaded),
+            Expired::Handshake => self.intake.turn_away(peers, id, Refusal::Undecided),
             Expired::Silence => peers.keep_alive(id),
             Expired::Idle => {
                 let body = CloseBody { code: CloseCode::GOING_AWAY, reason: "idle timeout" };

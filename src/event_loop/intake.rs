@@ -142,7 +142,12 @@ impl Intake {
     ///
     /// Once, so that no peer keeps the others waiting for longer than a buffer full of messages
     /// takes. If there may be more, it goes on the list of those to read from in the next turn.
-    pub(super) fn read(&mut self, peers: &mut Peers, handler: &mut impl Handler, id: PeerId) {
+    pub(super) fn read(
+        &mut self,
+        peers: &mut Peers,
+        handler: &mut (impl Handler + ?Sized),
+        id: PeerId,
+    ) {
         let Some(entry) = find(&mut peers.entries, id) else { return };
         let Self { receivers, buffer, shared } = self;
         let receiver = &mut receivers[id.index()];
@@ -185,7 +190,7 @@ impl Intake {
     pub(super) fn decide(
         &mut self,
         peers: &mut Peers,
-        handler: &mut impl Handler,
+        handler: &mut (impl Handler + ?Sized),
         id: PeerId,
         answer: Answer,
     ) {
@@ -211,14 +216,14 @@ impl Shared {
 }
 
 /// What it takes to handle what a connection sent.
-struct Reception<'a, H> {
+struct Reception<'a, H: ?Sized> {
     peers: &'a mut Peers,
     handler: &'a mut H,
     shared: &'a mut Shared,
     id: PeerId,
 }
 
-impl<H: Handler> Reception<'_, H> {
+impl<H: Handler + ?Sized> Reception<'_, H> {
     fn receive(&mut self, receiver: &mut Receiver, mut input: &mut [u8]) {
         while !input.is_empty() {
             if !self.peers.entry(self.id).is_some_and(Entry::is_heard) {

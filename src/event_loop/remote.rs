@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use mio::{Registry, Token, Waker};
 
-use super::PeerId;
 use super::handler::Answer;
+use super::{PeerId, Peers};
 use crate::handshake::Refusal;
 
 /// A handle to an [`EventLoop`](super::EventLoop) for other threads.
@@ -41,13 +41,21 @@ pub(super) struct Inbox {
     mail: Mutex<Mail>,
 }
 
-/// Bounded by its nature: a shutdown is one value, and there is one answer for each handshake that
-/// waits.
+/// Bounded: a shutdown is one value, there is one answer for each decision that was deferred, and
+/// tasks are counted.
 #[derive(Default)]
 pub(super) struct Mail {
     pub(super) shutdown: Option<Duration>,
     pub(super) answers: Vec<(PeerId, Answer)>,
+    pub(super) tasks: Vec<Task>,
 }
+
+/// What a thread wants done on the loop's.
+pub(super) type Task = Box<dyn FnOnce(&mut Peers) + Send>;
+
+/// How many tasks may wait for the loop. It takes all of them at once, in every turn: so many are there only if it
+/// is stuck.
+const MAX_TASKS: usize = 65_536;
 
 impl Remote {
     pub(super) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
@@ -62,8 +70,67 @@ impl Remote {
         });
     }
 
+    /// Has the loop run something between two turns, with all its peers: so threads send, broadcast and
+    /// close.
+    ///
+    /// Never blocks. Tasks of one thread run in the order in which it handed them in. Before
+    /// [`run`](super::EventLoop::run) they wait; once the loop is gone they are never run.
+    ///
+    /// # Errors
+    ///
+    /// Fails if 65,536 tasks wait already, because a handler keeps the loop from its work. The task
+    /// is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use wsloop::{EventLoop, Message, Peer};
+    ///
+    /// let mut event_loop = EventLoop::new()?;
+    /// event_loop.listen("127.0.0.1:9001")?;
+    /// let remote = event_loop.remote();
+    /// std::thread::spawn(move || {
+    ///     for tick in 0_u64.. {
+    ///         std::thread::sleep(Duration::from_secs(5));
+    ///         let _ = remote.run(move |peers| peers.broadcast(&format!("tick {tick}")));
+    ///     }
+    /// });
+    /// event_loop.run(&mut |_: &mut Peer<'_>, _: Message<'_>| {})?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn run(&self, task: impl FnOnce(&mut Peers) + Send + 'static) -> Result<(), RemoteFull> {
+        let mut result = Ok(());
+        self.inbox.post(|mail| {
+            if mail.tasks.len() < MAX_TASKS {
+                mail.tasks.push(Box::new(task));
+            } else {
+                result = Err(RemoteFull);
+            }
+        });
+        result
+    }
+
     pub(super) fn inbox(&self) -> &Arc<Inbox> {
         &self.inbox
+    }
+}
+
+/// More tasks wait for the loop than it can be handed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RemoteFull;
+
+impl fmt::Display for RemoteFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{MAX_TASKS} tasks wait for the event loop already")
+    }
+}
+
+impl std::error::Error for RemoteFull {}
+
+impl Mail {
+    fn is_empty(&self) -> bool {
+        self.shutdown.is_none() && self.answers.is_empty() && self.tasks.is_empty()
     }
 }
 
@@ -87,7 +154,7 @@ impl Inbox {
     /// Wakes the loop only if nothing else waited to be read: then it has been woken already.
     fn post(&self, write: impl FnOnce(&mut Mail)) {
         let mut mail = self.lock();
-        let was_empty = mail.shutdown.is_none() && mail.answers.is_empty();
+        let was_empty = mail.is_empty();
         write(&mut mail);
         drop(mail);
         if was_empty {

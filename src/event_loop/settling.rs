@@ -10,7 +10,7 @@ impl EventLoop {
     /// Writes to each peer that has something to write, once, and ends what is to end.
     ///
     /// What handlers send meanwhile is for the next turn, so that this comes to an end.
-    pub(super) fn settle(&mut self, handler: &mut impl Handler) {
+    pub(super) fn settle(&mut self, handler: &mut (impl Handler + ?Sized)) {
         for _ in 0..self.peers.to_do.dirty.len() {
             let Some(id) = self.peers.to_do.dirty.pop_front() else { return };
             let Some(entry) = self.peers.entry_mut(id) else { continue };
@@ -26,7 +26,7 @@ impl EventLoop {
     }
 
     /// Writes what is queued for a peer. Returns whether its connection goes on.
-    fn flush(&mut self, handler: &mut impl Handler, id: PeerId) -> bool {
+    fn flush(&mut self, handler: &mut (impl Handler + ?Sized), id: PeerId) -> bool {
         let Peers { entries, buffers, config, to_do, now, .. } = &mut self.peers;
         let entry = &mut entries[id.index()];
         if entry.flags.dropped {

@@ -74,6 +74,8 @@ pub enum Refusal {
     Timeout,
     /// There is no room for another connection right now (RFC 9110 §15.6.4).
     Overloaded,
+    /// The application put off its decision, and did not make it in time (RFC 9110 §15.6.4).
+    Undecided,
     /// The server is shutting down (RFC 9110 §15.6.4).
     ShuttingDown,
     /// The application failed to answer the request (RFC 9110 §15.6.1).
@@ -113,7 +115,7 @@ impl Refusal {
             Self::HeadTooLarge | Self::TooManyFields => 431,
             Self::HandlerFailed | Self::Abandoned => 500,
             Self::UnknownMethod | Self::UnknownTransferCoding => 501,
-            Self::Overloaded | Self::ShuttingDown => 503,
+            Self::Overloaded | Self::Undecided | Self::ShuttingDown => 503,
             Self::HttpVersion => 505,
         }
     }
@@ -131,7 +133,9 @@ impl Refusal {
                 response.own_field("Sec-WebSocket-Version", "13")
             }
             // Connections come in bursts, and a burst is over in seconds; so is a restart.
-            Self::Overloaded | Self::ShuttingDown => response.own_field("Retry-After", "5"),
+            Self::Overloaded | Self::Undecided | Self::ShuttingDown => {
+                response.own_field("Retry-After", "5")
+            }
             _ => response,
         }
     }
@@ -174,6 +178,7 @@ impl Refusal {
             Self::Incomplete => "the request ended before the empty line that ends its head",
             Self::Timeout => "the request did not arrive in time",
             Self::Overloaded => "too many connections, try again later",
+            Self::Undecided => "the request was not decided about in time, try again later",
             Self::ShuttingDown => "the server is shutting down, try again later",
             Self::HandlerFailed => "the server failed to answer this request",
             Self::Abandoned => "the server did not decide about this request",

@@ -92,7 +92,7 @@ impl Connection {
     /// # Errors
     ///
     /// Returns a [`Violation`] if the remote endpoint broke the protocol. The connection is then
-    /// failed (RFC 6455 §7.1.7): a Close saying why is in the output, unless one was sent
+    /// failed (RFC 6455 §7.1.7): a Close with its status code is in the output, unless one was sent
     /// before, and further input is discarded.
     pub fn receive<'e, 'i: 'e>(
         &'e mut self,

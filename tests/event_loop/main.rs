@@ -16,4 +16,5 @@ mod freedom;
 mod lifecycle;
 mod listeners;
 mod opening;
+mod remote;
 mod timeouts;
