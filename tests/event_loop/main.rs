@@ -16,4 +16,6 @@ mod freedom;
 mod lifecycle;
 mod listeners;
 mod opening;
+#[cfg(unix)]
+mod signs_of_life;
 mod timeouts;

@@ -179,7 +179,18 @@ pub(crate) fn turn_until<H: Handler>(
     turns
 }
 
-#[expect(clippy::disallowed_methods, reason = "only to find out that a test hangs")]
+/// Checks that something takes at least so much time. It may always take more.
+#[track_caller]
+pub(crate) fn at_least(time: Duration, takes: impl FnOnce()) {
+    let start = clock();
+    takes();
+    assert!(start.elapsed() >= time, "after {:?} already", start.elapsed());
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "to find out that a test hangs, or that a deadline comes too soon"
+)]
 fn clock() -> Instant {
     Instant::now()
 }
