@@ -7,12 +7,16 @@
 
 #![cfg(feature = "event-loop")]
 
+#[cfg(unix)]
+mod admission;
 mod backpressure;
 mod closing;
 mod common;
 mod echo;
 mod fairness;
 mod freedom;
+#[cfg(unix)]
+mod last_words;
 mod lifecycle;
 mod listeners;
 mod opening;
