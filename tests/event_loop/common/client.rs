@@ -148,8 +148,8 @@ impl<S: Socket> Client<S> {
         received.len()
     }
 
-    /// Reads what there is to read, but no more than so many bytes, and returns how many bytes that was.
-    pub(crate) fn read_available_of(&mut self, most: usize) -> usize {
+    /// Reads what there is to read, but no more than so many bytes.
+    pub(crate) fn read_available_of(&mut self, most: usize) -> Vec<u8> {
         let mut received = std::mem::take(&mut self.input);
         let missing = most - received.len();
         self.socket.block(false);
@@ -157,7 +157,7 @@ impl<S: Socket> Client<S> {
         self.socket.block(true);
         match result {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => panic!("{error}"),
-            Ok(_) | Err(_) => received.len(),
+            Ok(_) | Err(_) => received,
         }
     }
 
