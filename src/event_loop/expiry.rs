@@ -102,9 +102,23 @@ impl EventLoop {
                 };
                 peers.begin_close(id, body, CloseCause::MessageTimeout);
             }
-            Expired::Write => peers.drop_connection(id, CloseCause::WriteTimeout),
-            Expired::Close => peers.drop_connection(id, CloseCause::Local),
+            Expired::Write | Expired::Close if self.takes_more(id) => self.arm(id),
+            Expired::Write => self.peers.drop_connection(id, CloseCause::WriteTimeout),
+            Expired::Close => self.peers.drop_connection(id, CloseCause::Local),
         }
+    }
+
+    /// Whether the peer is not that slow after all. The system says that a socket takes more when
+    /// it is rid of a good part of what it holds, which may be more than the peer reads in the time
+    /// that it has: so the socket is asked.
+    fn takes_more(&mut self, id: PeerId) -> bool {
+        let Peers { entries, buffers, config, to_do, now, .. } = &mut self.peers;
+        let entry = &mut entries[id.index()];
+        if !entry.flags.blocked || entry.write(buffers, *now).is_err() {
+            return false;
+        }
+        to_do.settle(entry);
+        entry.deadline(&config.timeouts).is_none_or(|(at, _)| at > *now)
     }
 
     /// Sees to it that the loop looks at the peer when its time is up.

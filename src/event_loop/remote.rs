@@ -53,8 +53,8 @@ pub(super) struct Mail {
 /// What a thread wants done on the loop's.
 pub(super) type Task = Box<dyn FnOnce(&mut Peers) + Send>;
 
-/// How many tasks may wait for the loop. It takes all of them at once, in every turn: so many are there only if it
-/// is stuck.
+/// How many tasks may wait for the loop. It takes all of them at once, in every turn: so many are
+/// there only if it is stuck.
 const MAX_TASKS: usize = 65_536;
 
 impl Remote {
@@ -70,8 +70,8 @@ impl Remote {
         });
     }
 
-    /// Has the loop run something between two turns, with all its peers: so threads send, broadcast and
-    /// close.
+    /// Has the loop run something between two turns, with all its peers: so threads send, broadcast
+    /// and close.
     ///
     /// Never blocks. Tasks of one thread run in the order in which it handed them in. Before
     /// [`run`](super::EventLoop::run) they wait; once the loop is gone they are never run.

@@ -11,17 +11,24 @@ impl EventLoop {
     ///
     /// What handlers send meanwhile is for the next turn, so that this comes to an end.
     pub(super) fn settle(&mut self, handler: &mut (impl Handler + ?Sized)) {
+        let mut stale = false;
         for _ in 0..self.peers.to_do.dirty.len() {
-            let Some(id) = self.peers.to_do.dirty.pop_front() else { return };
+            let Some(id) = self.peers.to_do.dirty.pop_front() else { break };
             let Some(entry) = self.peers.entry_mut(id) else { continue };
             entry.flags.dirty = false;
             if self.flush(handler, id) {
                 self.arm(id);
             } else {
+                stale |= self.peers.entry(id).is_some_and(|entry| entry.flags.ready);
                 self.peers.remove(id);
                 self.intake.remove(id, self.peers.entries.is_empty());
                 self.acceptor.descriptor_freed(self.peers.now);
             }
+        }
+        if stale {
+            // For those who are gone, the loop need not turn again without waiting.
+            let Peers { entries, to_do, .. } = &mut self.peers;
+            to_do.ready.retain(|id| entries.get(id.index()).is_some_and(|entry| entry.id == *id));
         }
     }
 

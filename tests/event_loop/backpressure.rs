@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
 use wsloop::{CloseCode, Config, Message, Overflow, PeerId, SendStatus};
 
-use super::common::{Client, Door, NEVER, Script, Server, frame, frames, masked};
+use super::common::{Client, Door, NEVER, Script, Server, frame, frames, masked, turn_until};
 
 const MEGABYTE: usize = 1 << 20;
 
@@ -300,6 +301,41 @@ fn a_peer_that_pings_and_does_not_read_is_owed_one_pong() {
         server.told.expect("close 1005 clean Remote");
         received
     });
+}
+
+/// A peer may be sent one more message whenever it is not above the mark, which Pongs do not bring it.
+#[cfg(unix)]
+#[test]
+fn pongs_alone_do_not_cost_a_peer_its_messages() {
+    const MARK: usize = 4 << 10;
+    let (mut script, _told) = Script::echo();
+    let large = vec![0x55; MEGABYTE];
+    script.on_message = {
+        let large = large.clone();
+        Box::new(move |peer, _| assert_eq!(peer.send(&*large), SendStatus::Congested))
+    };
+    let (mut event_loop, door) =
+        Door::new(patient().high_water_mark(MARK).write_queue_limit(2 * MARK));
+    let mut client = door.open(&mut event_loop, &mut script);
+    let id = event_loop.peers().ids().next().unwrap();
+    let mut pings = 0;
+    turn_until(&mut event_loop, &mut script, |event_loop, _| {
+        client.write(masked(&frame(0x89, &ping_payload(pings))));
+        pings += 1;
+        event_loop.peers().queued_bytes(id) > MARK
+    });
+    client.send("81 00");
+    event_loop.turn(&mut script, Some(Duration::ZERO)).unwrap();
+
+    // Some Pongs, among them the message, and then perhaps the Pong that was owed.
+    let mut received = Vec::new();
+    while !received.ends_with(&ping_payload(pings - 1)) {
+        turn_until(&mut event_loop, &mut script, |_, _| client.has_input());
+        received.extend(client.read_available_of(MEGABYTE));
+    }
+    let frames = frames(&received);
+    assert_eq!(frames.iter().filter(|(_, payload)| *payload == large).count(), 1);
+    assert!(frames.iter().all(|(first_byte, _)| [0x8A, 0x82].contains(first_byte)));
 }
 
 #[test]

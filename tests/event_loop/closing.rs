@@ -182,6 +182,20 @@ fn a_reason_is_cut_where_a_character_ends() {
     server.stop();
 }
 
+/// §7.4.1: 1010 "indicates that an endpoint (client) is terminating the connection".
+#[test]
+fn a_server_does_not_miss_an_extension() {
+    let (mut script, told) = Script::echo();
+    script.on_open = Box::new(|peer| peer.close(CloseCode::MANDATORY_EXTENSION, "why"));
+    let server = Server::start(Config::new().close_timeout(NEVER), (script, told));
+    let mut client = server.open();
+    client.expect("88 05 03F3 'why'");
+    client.send("88 02 03F3");
+    client.expect_end();
+    server.told.expect("close 1011 clean Local");
+    server.stop();
+}
+
 #[test]
 fn an_abort_is_without_a_word() {
     let server = Server::start(Config::new(), closing());

@@ -7,11 +7,11 @@ mod wire;
 
 use std::time::Duration;
 
-pub(crate) use self::client::{Client, REQUEST};
+pub(crate) use self::client::{Client, REQUEST, Socket};
 pub(crate) use self::script::{Script, Told};
 #[cfg(unix)]
 pub(crate) use self::server::Door;
-pub(crate) use self::server::{Server, turn_until};
+pub(crate) use self::server::{Server, at_least, turn_until};
 pub(crate) use self::wire::{frame, frames, masked, wire};
 
 /// A test that waits this long waits in vain. Nothing is ever expected to be quicker than this.

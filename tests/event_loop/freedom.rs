@@ -1,8 +1,10 @@
 //! What a handler may do to peers: anything, at any time.
 
+use std::panic::AssertUnwindSafe;
+
 use wsloop::{CloseCode, Config, PeerId, SendStatus, SharedMessage};
 
-use super::common::{Client, NEVER, REQUEST, Script, Server, masked, wire};
+use super::common::{Client, Door, NEVER, REQUEST, Script, Server, masked, turn_until, wire};
 
 #[test]
 fn a_peer_may_be_aborted_in_its_own_message() {
@@ -262,4 +264,66 @@ fn a_closure_is_a_handler() {
         .unwrap();
     client.join().unwrap();
     assert_eq!(heard, [b"Hello"]);
+}
+
+/// An application may catch the panics of its handler around each turn. Whom they did not concern is none the wiser.
+#[cfg(unix)]
+#[test]
+fn a_handler_that_panics_leaves_the_other_peers_alone() {
+    for (panicking, sent) in [
+        ("request", ""),
+        ("open", ""),
+        ("message", "81 05 'panic'"),
+        ("ping", "89 00"),
+        ("close", "88 00"),
+    ] {
+        let (mut script, _told) = Script::echo();
+        script.on_request = Box::new(move |_, request| {
+            assert_quietly(request.path() == "/chat" || panicking != "request");
+            request.upgrade()
+        });
+        let mut opened = 0;
+        script.on_open = Box::new(move |_| {
+            opened += 1;
+            assert_quietly(opened < 4 || panicking != "open");
+        });
+        script.on_message = Box::new(|peer, message| {
+            assert_quietly(message.as_bytes() != b"panic");
+            peer.send(message);
+        });
+        script.on_ping = Box::new(|_| assert_quietly(false));
+        script.on_close = Box::new(|_| assert_quietly(false));
+
+        let (mut event_loop, door) = Door::new(Config::new());
+        let mut others = [(); 3].map(|()| door.open(&mut event_loop, &mut script));
+        // First come the others' messages, then the one that panics, or the other way round: all in one turn.
+        let (before, behind) = others.split_at_mut(2);
+        let mut clumsy = door.connect();
+        let mut write = |clumsy: &mut Client<_>, bytes: &[u8]| {
+            before.iter_mut().for_each(|other| other.send("81 01 'a'"));
+            clumsy.write(bytes);
+            behind.iter_mut().for_each(|other| other.send("81 01 'a'"));
+        };
+        let request = REQUEST.replace("/chat", "/panic");
+        if sent.is_empty() {
+            write(&mut clumsy, request.as_bytes());
+        } else {
+            clumsy.write(&request);
+            turn_until(&mut event_loop, &mut script, |_, _| clumsy.has_input());
+            write(&mut clumsy, &masked(&wire(sent)));
+        }
+        let turns = || turn_until(&mut event_loop, &mut script, |_, _| false);
+        std::panic::catch_unwind(AssertUnwindSafe(turns)).unwrap_err();
+        for other in &mut others {
+            turn_until(&mut event_loop, &mut script, |_, _| other.has_input());
+            other.expect("81 01 'a'");
+        }
+    }
+}
+
+/// Panics unless something is so, of which nothing is printed.
+fn assert_quietly(so: bool) {
+    if !so {
+        std::panic::resume_unwind(Box::new("a bug of the application's"));
+    }
 }

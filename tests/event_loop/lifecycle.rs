@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use wsloop::{CloseCode, Config, EventLoop};
 
-use super::common::{Client, NEVER, REQUEST, Script, Server, turn_until};
+#[cfg(unix)]
+use super::common::Door;
+use super::common::{Client, NEVER, REQUEST, Script, Server, let_pass, turn_until};
 
 #[test]
 fn a_shutdown_tells_everyone_and_waits_for_their_answers() {
@@ -69,6 +71,73 @@ fn a_grace_without_end_is_bounded_by_the_close_timeout() {
     silent.expect("88 02 03E9");
     silent.expect_end();
     server.stop();
+}
+
+#[test]
+fn times_without_end_may_be_combined() {
+    for (close_timeout, grace) in
+        [(Duration::MAX, Duration::MAX), (Duration::MAX, NEVER), (NEVER, Duration::MAX)]
+    {
+        let server = Server::start(Config::new().close_timeout(close_timeout), Script::echo());
+        let mut client = server.open();
+        server.remote.shutdown(grace);
+        client.expect("88 02 03E9");
+        client.send("88 02 03E9");
+        client.expect_end();
+        server.told.expect("close 1001 clean Shutdown");
+        server.stop();
+    }
+    let server = Server::start(Config::new().close_timeout(Duration::MAX), Script::echo());
+    let mut silent = server.open();
+    server.stop_at("close 1006 unclean Shutdown");
+    silent.expect("88 02 03E9");
+    silent.expect_end();
+}
+
+/// Those who have begun to ask are told to ask elsewhere. Who has said nothing would not know what the answer is to.
+#[cfg(unix)]
+#[test]
+fn a_shutdown_answers_the_requests_that_are_not_answered_yet() {
+    let (mut script, told) = Script::echo();
+    let mut decisions = Vec::new();
+    let teller = script.teller();
+    script.on_request = Box::new(move |_, request| {
+        let (answer, decision) = request.defer();
+        decisions.push(decision);
+        teller.tell("request");
+        answer
+    });
+    let (mut event_loop, door) = Door::new(Config::new().close_timeout(NEVER));
+    let [mut silent, mut partial, mut deferred] = [(); 3].map(|()| door.connect());
+    partial.write(&REQUEST[..20]);
+    deferred.write(REQUEST);
+    turn_until(&mut event_loop, &mut script, |_, _| told.so_far() == ["request"]);
+    event_loop.peers().shutdown(NEVER);
+    turn_until(&mut event_loop, &mut script, |_, _| deferred.has_input() && partial.has_input());
+    deferred.expect_response(503);
+    partial.expect_response(503);
+    silent.expect_gone();
+    deferred.end();
+    partial.end();
+    turn_until(&mut event_loop, &mut script, |event_loop, _| event_loop.is_finished());
+    assert_eq!(told.so_far(), [""; 0]);
+}
+
+#[test]
+fn a_loop_that_is_finished_rests() {
+    let soon = Duration::from_millis(20);
+    for grace in [Duration::ZERO, soon, NEVER, Duration::MAX] {
+        let mut event_loop = EventLoop::new().unwrap();
+        event_loop.listen("127.0.0.1:0").unwrap();
+        let (mut script, _told) = Script::echo();
+        event_loop.peers().shutdown(grace);
+        turn_until(&mut event_loop, &mut script, |event_loop, _| event_loop.is_finished());
+        // The end of the short ones is over, too, and has nobody to end.
+        let_pass(soon);
+        event_loop.turn(&mut script, Some(Duration::ZERO)).unwrap();
+        let next = event_loop.next_timeout();
+        assert!(next.is_none_or(|wait| wait > soon), "grace {grace:?}: {next:?}");
+    }
 }
 
 #[test]

@@ -132,6 +132,28 @@ fn nobody_is_listened_to_after_a_shutdown() {
     event_loop.adopt(client.into_socket(), "/", [("Host", &b"a"[..])], b"").unwrap_err();
 }
 
+/// Listeners take turns: more arrive at one of them than are accepted in a turn, turn for turn.
+#[cfg(unix)]
+#[test]
+fn a_storm_at_one_listener_does_not_keep_another_from_being_served() {
+    const STORM: usize = 64;
+    for calm in [0, 1] {
+        let (mut event_loop, first) = Door::new(Config::new());
+        let doors = [first, Door::to(&mut event_loop)];
+        let (mut script, _told) = Script::echo();
+        let mut client = doors[calm].connect();
+        client.write(REQUEST);
+        for _ in 0..3 {
+            for _ in 0..STORM {
+                drop(doors[1 - calm].connect());
+            }
+            event_loop.turn(&mut script, Some(Duration::ZERO)).unwrap();
+        }
+        assert!(client.has_input(), "nobody comes in by door {calm}");
+        client.expect_opened();
+    }
+}
+
 /// A listener whose socket was shut down fails for ever, and must not take the loop along.
 #[cfg(target_os = "linux")]
 #[test]

@@ -7,14 +7,20 @@
 
 #![cfg(feature = "event-loop")]
 
+#[cfg(unix)]
+mod admission;
 mod backpressure;
 mod closing;
 mod common;
 mod echo;
 mod fairness;
 mod freedom;
+#[cfg(unix)]
+mod last_words;
 mod lifecycle;
 mod listeners;
 mod opening;
 mod remote;
+#[cfg(unix)]
+mod signs_of_life;
 mod timeouts;

@@ -6,7 +6,7 @@ use wsloop::{CloseCode, Config};
 
 use super::common::{Client, NEVER, Script, Server, frame, masked};
 #[cfg(unix)]
-use super::common::{Door, let_pass, turn_until};
+use super::common::{Door, REQUEST, let_pass, turn_until, wire};
 
 /// Soon, but nothing here depends on how soon.
 const SOON: Duration = Duration::from_millis(20);
@@ -262,4 +262,98 @@ fn a_loop_with_nothing_to_do_rests() {
     turn_until(&mut event_loop, &mut script, |_, _| client.has_input());
     turn_until(&mut event_loop, &mut script, |event_loop, _| event_loop.next_timeout().is_none());
     client.expect("81 02 'hi'");
+}
+
+/// Every byte of these is a sign of life, and holds what came before it in the server's memory.
+#[cfg(unix)]
+#[test]
+fn a_message_that_trickles_is_given_up() {
+    for (begin, more) in [
+        // A frame of 16 MiB, byte by byte.
+        (wire("82 FF 0000000001000000 00000000"), wire("00")),
+        // Empty fragments without end.
+        (masked(&wire("01 01 'a'")), masked(&wire("00 00"))),
+        // Not even empty ones, and Pongs among them.
+        (masked(&wire("01 01 'a'")), masked(&wire("00 01 'b'  8A 00"))),
+    ] {
+        let (mut script, told) = Script::echo();
+        let config = Config::new().message_timeout(Some(SOON)).idle_timeout(Some(NEVER));
+        let (mut event_loop, door) = Door::new(config.ping_interval(None).close_timeout(NEVER));
+        let mut client = door.open(&mut event_loop, &mut script);
+        told.expect("open");
+        client.write(begin);
+        turn_until(&mut event_loop, &mut script, |_, _| {
+            let given_up = client.has_input();
+            if !given_up {
+                client.write(&more);
+            }
+            given_up
+        });
+        client.expect("88 17 03F0 'message took too long'");
+        // It is read no further than to find a Close, which is not to be expected in the middle of the frame.
+        drop(client);
+        turn_until(&mut event_loop, &mut script, |event_loop, _| event_loop.peers().is_empty());
+        let told = told.so_far();
+        assert!(told.last().unwrap().ends_with(" unclean MessageTimeout"), "{told:?}");
+    }
+}
+
+/// There is always an unfinished one, but never the same.
+#[cfg(unix)]
+#[test]
+fn messages_that_are_complete_in_time_may_follow_each_other_without_a_gap() {
+    let (mut script, told) = Script::echo();
+    let config = Config::new().message_timeout(Some(SOON)).idle_timeout(Some(NEVER));
+    let (mut event_loop, door) = Door::new(config.ping_interval(None));
+    let mut client = door.open(&mut event_loop, &mut script);
+    told.expect("open");
+    let message = masked(&wire("81 05 'Hello'"));
+    let (begin, rest) = message.split_at(8);
+    client.write(begin);
+    event_loop.turn(&mut script, Some(Duration::ZERO)).unwrap();
+    for _ in 0..5 {
+        let_pass(SOON);
+        client.write([rest, begin].concat());
+        event_loop.turn(&mut script, Some(Duration::ZERO)).unwrap();
+        client.expect("81 05 'Hello'");
+        told.expect("text Hello");
+    }
+    assert!(!client.has_input());
+}
+
+/// What was to be done about a peer that is gone is not done, nor waited for.
+#[cfg(unix)]
+#[test]
+fn a_loop_whose_peers_are_gone_rests() {
+    for sent in ["", "81 00"] {
+        let (mut script, told) = Script::echo();
+        match sent {
+            "" => script.on_open = Box::new(|peer| peer.abort()),
+            _ => script.on_message = Box::new(|peer, _| peer.abort()),
+        }
+        let (mut event_loop, door) = Door::new(Config::new().handshake_timeout(NEVER));
+        let mut client = door.connect();
+        client.write([REQUEST.as_bytes(), &masked(&wire(sent))].concat());
+        // With the end of the stream in sight, the loop has every reason to read again.
+        client.end();
+        turn_until(&mut event_loop, &mut script, |_, _| client.has_input());
+        assert_eq!(told.so_far().last().unwrap(), "close 1006 unclean Aborted");
+        assert_ne!(event_loop.next_timeout(), Some(Duration::ZERO), "after {sent:?}");
+    }
+}
+
+/// The time that a deadline is away is counted from now, not from when the loop last looked at the clock.
+#[cfg(unix)]
+#[test]
+fn a_pause_between_turns_counts() {
+    let (mut script, _told) = Script::echo();
+    let (mut event_loop, door) = Door::new(Config::new().handshake_timeout(NEVER));
+    let _silent = door.connect();
+    turn_until(&mut event_loop, &mut script, |event_loop, _| {
+        event_loop.next_timeout().is_some_and(|wait| wait > Duration::ZERO)
+    });
+    let before = event_loop.next_timeout().unwrap();
+    let_pass(SOON);
+    let after = event_loop.next_timeout().unwrap();
+    assert!(after <= before - SOON, "{before:?}, then {after:?}");
 }

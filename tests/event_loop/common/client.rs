@@ -148,6 +148,19 @@ impl<S: Socket> Client<S> {
         received.len()
     }
 
+    /// Reads what there is to read, but no more than so many bytes.
+    pub(crate) fn read_available_of(&mut self, most: usize) -> Vec<u8> {
+        let mut received = std::mem::take(&mut self.input);
+        let missing = most - received.len();
+        self.socket.block(false);
+        let result = Read::by_ref(&mut self.socket).take(missing as u64).read_to_end(&mut received);
+        self.socket.block(true);
+        match result {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => panic!("{error}"),
+            Ok(_) | Err(_) => received,
+        }
+    }
+
     /// Writes again and again until nobody takes any more, and returns how many bytes went out.
     ///
     /// That "nobody takes any more" is judged by `stuck`, which is asked whenever the socket is full.

@@ -12,6 +12,7 @@ pub(crate) struct Script {
     pub(crate) on_open: Box<OnEvent>,
     pub(crate) on_message: Box<OnMessage>,
     pub(crate) on_ping: Box<OnEvent>,
+    pub(crate) on_pong: Box<OnEvent>,
     pub(crate) on_drain: Box<OnEvent>,
     pub(crate) on_close: Box<OnEvent>,
     told: Teller,
@@ -39,6 +40,7 @@ impl Script {
                 peer.send(message);
             }),
             on_ping: Box::new(|_| {}),
+            on_pong: Box::new(|_| {}),
             on_drain: Box::new(|_| {}),
             on_close: Box::new(|_| {}),
             told: Teller(sender),
@@ -72,7 +74,8 @@ impl Handler for Script {
         self.told.tell(format!("ping {}", payload.escape_ascii()).trim_end());
     }
 
-    fn on_pong(&mut self, _: &mut Peer<'_>, payload: &[u8]) {
+    fn on_pong(&mut self, peer: &mut Peer<'_>, payload: &[u8]) {
+        (self.on_pong)(peer);
         self.told.tell(format!("pong {}", payload.escape_ascii()).trim_end());
     }
 

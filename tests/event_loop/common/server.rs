@@ -119,15 +119,21 @@ pub(crate) struct Door {
 #[cfg(unix)]
 impl Door {
     pub(crate) fn new(config: Config) -> (EventLoop, Self) {
+        let mut event_loop = EventLoop::with_config(config).unwrap();
+        let door = Self::to(&mut event_loop);
+        (event_loop, door)
+    }
+
+    /// One door more.
+    pub(crate) fn to(event_loop: &mut EventLoop) -> Self {
         static DOORS: AtomicUsize = AtomicUsize::new(0);
         let number = DOORS.fetch_add(1, SeqCst);
         let name = format!("wsloop-test-{}-{number}.socket", std::process::id());
         let door = Self { path: std::env::temp_dir().join(name) };
         // One of a process that had the same number, and crashed.
         let _ = std::fs::remove_file(&door.path);
-        let mut event_loop = EventLoop::with_config(config).unwrap();
         event_loop.add_unix_listener(UnixListener::bind(&door.path).unwrap()).unwrap();
-        (event_loop, door)
+        door
     }
 
     pub(crate) fn connect(&self) -> Client<UnixStream> {
@@ -173,7 +179,18 @@ pub(crate) fn turn_until<H: Handler>(
     turns
 }
 
-#[expect(clippy::disallowed_methods, reason = "only to find out that a test hangs")]
+/// Checks that something takes at least so much time. It may always take more.
+#[track_caller]
+pub(crate) fn at_least(time: Duration, takes: impl FnOnce()) {
+    let start = clock();
+    takes();
+    assert!(start.elapsed() >= time, "after {:?} already", start.elapsed());
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "to find out that a test hangs, or that a deadline comes too soon"
+)]
 fn clock() -> Instant {
     Instant::now()
 }
