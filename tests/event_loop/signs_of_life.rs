@@ -8,7 +8,7 @@ use wsloop::{Acceptance, Config, EventLoop};
 
 use super::common::{
     Client, Door, NEVER, REQUEST, Script, Socket, at_least, frame, in_own_process, let_pass,
-    masked, turn_until, wire,
+    masked, turn_until,
 };
 
 /// Soon, but nothing here depends on how soon.
@@ -56,6 +56,28 @@ fn a_peer_that_has_caught_up_is_asked_before_it_is_called_idle() {
 }
 
 #[test]
+fn whoever_has_caught_up_may_be_silent_as_long_as_ever() {
+    let (mut script, _told) = Script::echo();
+    script.on_open = Box::new(|peer| {
+        peer.send(&*vec![0x55; 4 * MEGABYTE]);
+    });
+    let idle = 10 * SOON;
+    let config = Config::new().ping_interval(None).idle_timeout(Some(idle)).write_timeout(None);
+    let (mut event_loop, door) = Door::new(config.close_timeout(NEVER));
+    let mut client = door.open(&mut event_loop, &mut script);
+    let mut left = 4 * MEGABYTE + 10;
+    let_pass(idle);
+    at_least(idle, || {
+        while left > 0 {
+            turn_until(&mut event_loop, &mut script, |_, _| client.has_input());
+            left -= client.read_available_of(left).len();
+        }
+        turn_until(&mut event_loop, &mut script, |_, _| client.has_input());
+        client.expect("88 0E 03E9 'idle timeout'");
+    });
+}
+
+#[test]
 fn after_a_stall_of_the_loop_a_peer_has_time_to_answer() {
     let (mut script, told) = Script::echo();
     let (interval, idle) = (SOON, 10 * SOON);
@@ -89,12 +111,11 @@ fn after_a_stall_nobody_is_called_idle_before_all_are_heard() {
     });
     let config = Config::new().ping_interval(None).idle_timeout(Some(10 * SOON));
     let (mut event_loop, door) = Door::new(config.handshake_timeout(NEVER).close_timeout(NEVER));
-    let first = [REQUEST.as_bytes(), &masked(&wire("81 01 'a'"))].concat();
     let mut undecided = Vec::new();
     let mut clients = Vec::new();
     for number in 1..=PEERS {
         let mut client = door.connect();
-        client.write(&first);
+        client.write(REQUEST);
         turn_until(&mut event_loop, &mut script, |_, _| {
             undecided.extend(decisions.try_iter());
             undecided.len() == number
@@ -102,6 +123,13 @@ fn after_a_stall_nobody_is_called_idle_before_all_are_heard() {
         clients.push(client);
     }
     // All become peers in one turn and are heard in the next, lest it matter how long it takes to let them in.
+    // By then, what they say must no longer be news to the system.
+    for client in &mut clients {
+        client.send("81 01 'a'");
+    }
+    for _ in 0..10 {
+        event_loop.turn(&mut script, Some(Duration::ZERO)).unwrap();
+    }
     for decision in undecided {
         decision.answer(Acceptance::new());
     }
