@@ -54,6 +54,7 @@ use self::entry::Entry;
 use self::expiry::Expiry;
 use self::intake::Intake;
 use self::listener::Accepted;
+use self::remote::Mail;
 use self::transport::Transport;
 use crate::handshake::{HeadBuffer, Refusal};
 
@@ -97,7 +98,9 @@ pub struct EventLoop {
     expiry: Expiry,
     remote: Remote,
     /// Whether other threads may have asked for something.
-    mail: bool,
+    has_mail: bool,
+    /// What they have asked for, and is not done yet.
+    mail: Mail,
 }
 
 #[expect(clippy::disallowed_types, reason = "this is the loop that polls")]
@@ -136,7 +139,8 @@ impl EventLoop {
             intake,
             expiry: Expiry::default(),
             remote,
-            mail: false,
+            has_mail: false,
+            mail: Mail::default(),
         })
     }
 
@@ -188,8 +192,8 @@ impl EventLoop {
     ///
     /// # Errors
     ///
-    /// Fails if the socket cannot be made non-blocking or registered, if the loop is shutting down,
-    /// and with `InvalidInput` if target or fields could not have stood in a request.
+    /// Fails if the socket cannot be made non-blocking or registered, if the loop is shutting down
+    /// or has [`Config::max_connections`] already, and with `InvalidInput` if target or fields could not have stood in a request.
     pub fn adopt<'f>(
         &mut self,
         stream: std::net::TcpStream,
@@ -198,6 +202,9 @@ impl EventLoop {
         read_already: &[u8],
     ) -> io::Result<PeerId> {
         self.refuse_if_shut_down()?;
+        if self.peers.entries.len() >= self.peers.config.limits.connections {
+            return Err(io::Error::other("there are as many connections as the limit allows"));
+        }
         let head = HeadBuffer::from_parts("GET", target, fields).map_err(invalid_input)?;
         let remote_addr = stream.peer_addr()?;
         let transport = Transport::adopt(stream)?;
@@ -227,8 +234,9 @@ impl EventLoop {
     ///
     /// # Panics
     ///
-    /// Only if the handler does. The loop can be used further then: the peer for which the handler
-    /// was called is dropped when it sends something next, the others do not notice.
+    /// Only if the handler does, or a task of [`Remote::run`]. The loop can be used further then:
+    /// the connection for which the handler was called is dropped when it is looked at next, and
+    /// the others do not notice.
     pub fn run(&mut self, handler: &mut (impl Handler + ?Sized)) -> io::Result<()> {
         self.peers.now = clock();
         while !self.is_finished() {
@@ -274,7 +282,7 @@ impl EventLoop {
         self.accept();
         self.read(handler);
         self.open_mail(handler);
-        self.expire(handler);
+        self.expire();
         self.begin_shutdown();
         self.settle(handler);
         Ok(())
@@ -287,7 +295,8 @@ impl EventLoop {
 
     fn timeout_at(&self, now: Instant) -> Option<Duration> {
         let to_do = &self.peers.to_do;
-        if !to_do.ready.is_empty() || !to_do.dirty.is_empty() || to_do.shutdown.is_some() {
+        let peers_wait = !to_do.ready.is_empty() || !to_do.dirty.is_empty();
+        if peers_wait || to_do.shutdown.is_some() || !self.mail.is_empty() {
             return Some(Duration::ZERO);
         }
         let next = self.acceptor.next(now).into_iter().chain(self.expiry.next()).min()?;
@@ -301,7 +310,7 @@ impl EventLoop {
         for event in &self.events {
             let Some(place) = PeerId::place(event.token()) else {
                 match event.token() {
-                    acceptor::WAKER => self.mail = true,
+                    acceptor::WAKER => self.has_mail = true,
                     token => self.acceptor.note(token),
                 }
                 continue;
@@ -370,17 +379,18 @@ impl EventLoop {
 
     /// Does what other threads have asked for.
     fn open_mail(&mut self, handler: &mut (impl Handler + ?Sized)) {
-        if !std::mem::take(&mut self.mail) {
-            return;
+        if std::mem::take(&mut self.has_mail) {
+            let mut mail = self.remote.inbox().take();
+            self.mail.answers.append(&mut mail.answers);
+            self.mail.tasks.append(&mut mail.tasks);
+            if let Some(grace) = mail.shutdown {
+                self.peers.shutdown(grace);
+            }
         }
-        let mail = self.remote.inbox().take();
-        for (id, answer) in mail.answers {
+        while let Some((id, answer)) = self.mail.answers.pop_front() {
             self.intake.decide(&mut self.peers, handler, id, answer);
         }
-        if let Some(grace) = mail.shutdown {
-            self.peers.shutdown(grace);
-        }
-        for task in mail.tasks {
+        while let Some(task) = self.mail.tasks.pop_front() {
             task(&mut self.peers);
         }
     }

@@ -9,23 +9,19 @@ use super::config::Timeouts;
 pub(super) struct Clocks {
     /// The peer gave a sign of life.
     pub(super) received: Instant,
-    /// The wait that is going on began: for the request, for the socket to take a byte, for the
-    /// end.
+    /// The wait that is going on began: for the request, for the answer to our Ping, for the socket
+    /// to take a byte, for the end.
     pub(super) waiting: Instant,
     /// The entry among the loop's deadlines, if there is one.
     pub(super) armed: Option<Instant>,
     /// The message that is not complete yet began to arrive.
     pub(super) message: Option<Instant>,
+    /// The peer has not been read from since, as it is congested.
+    unread: Option<Instant>,
     /// The Ping of the loop's own that is not answered yet.
-    ping: Option<OwnPing>,
+    ping: Option<u32>,
     /// Whether a Ping of the application's is not answered yet.
     asked: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct OwnPing {
-    count: u32,
-    sent: Instant,
 }
 
 /// What a connection waits for.
@@ -63,7 +59,15 @@ const PING_TAG: [u8; 4] = *b"wsl\0";
 
 impl Clocks {
     pub(super) fn new(now: Instant) -> Self {
-        Self { received: now, waiting: now, armed: None, message: None, ping: None, asked: false }
+        Self {
+            received: now,
+            waiting: now,
+            armed: None,
+            message: None,
+            unread: None,
+            ping: None,
+            asked: false,
+        }
     }
 
     /// When the wait is too long, and what then.
@@ -71,16 +75,22 @@ impl Clocks {
         let waiting = |timeout| self.waiting.checked_add(timeout);
         match wait {
             Wait::Handshake => Some((waiting(timeouts.handshake)?, Expired::Handshake)),
-            Wait::Socket => Some((waiting(timeouts.write?)?, Expired::Write)),
+            Wait::Socket => {
+                let write = timeouts.write.and_then(waiting).map(|at| (at, Expired::Write));
+                sooner(write, self.message(timeouts.message))
+            }
             Wait::End => Some((waiting(timeouts.close)?, Expired::Close)),
             Wait::Life => {
                 let life = self.life(timeouts.ping_interval, timeouts.idle);
-                let message = self.message.zip(timeouts.message);
-                let message = message.and_then(|(began, timeout)| began.checked_add(timeout));
-                let message = message.map(|at| (at, Expired::Message));
-                life.into_iter().chain(message).min_by_key(|(at, _)| *at)
+                sooner(life, self.message(timeouts.message))
             }
         }
+    }
+
+    /// A message cannot go on while the peer is not read from.
+    fn message(&self, timeout: Option<Duration>) -> Option<(Instant, Expired)> {
+        let began = self.message.filter(|_| self.unread.is_none())?;
+        Some((began.checked_add(timeout?)?, Expired::Message))
     }
 
     /// With Pings, the peer has the rest of its time from when the Ping was sent, so that it can
@@ -95,8 +105,8 @@ impl Clocks {
             (Some(interval), None, idle) if idle.is_none_or(|idle| interval < idle) => {
                 Some((silent_since(interval)?, Expired::Silence))
             }
-            (Some(interval), Some(ping), Some(idle)) => {
-                let answer_due = ping.sent.checked_add(idle.saturating_sub(interval))?;
+            (Some(interval), Some(_), Some(idle)) => {
+                let answer_due = self.waiting.checked_add(idle.saturating_sub(interval))?;
                 Some((silent_since(idle)?.max(answer_due), Expired::Idle))
             }
             (_, _, idle) => Some((silent_since(idle?)?, Expired::Idle)),
@@ -105,7 +115,7 @@ impl Clocks {
 
     /// Notes that a Ping of our own is sent, and returns its payload.
     pub(super) fn send_ping(&mut self, count: u32, now: Instant) -> [u8; 8] {
-        self.ping = Some(OwnPing { count, sent: now });
+        (self.ping, self.waiting) = (Some(count), now);
         ping_payload(count)
     }
 
@@ -114,19 +124,29 @@ impl Clocks {
         self.asked = true;
     }
 
-    /// Notes that the peer could not be heard before now: what it was to answer was stuck in its
-    /// queue, or it was not read from.
+    /// Notes that the peer has taken what it was sent. What it was to answer was stuck behind that.
     pub(super) fn unblocked(&mut self, now: Instant) {
         (self.received, self.waiting) = (now, now);
-        self.message = self.message.map(|_| now);
-        if let Some(ping) = &mut self.ping {
-            ping.sent = now;
+    }
+
+    /// Notes that the peer is not read from any more.
+    pub(super) fn paused(&mut self, now: Instant) {
+        self.unread.get_or_insert(now);
+    }
+
+    /// Notes that the peer is read from again. Meanwhile it could not give a sign of life, nor go
+    /// on with a message.
+    pub(super) fn resumed(&mut self, now: Instant) {
+        self.received = now;
+        if let Some(since) = self.unread.take() {
+            let unread = now.saturating_duration_since(since);
+            self.message = self.message.map(|began| began.checked_add(unread).unwrap_or(now));
         }
     }
 
     /// Says what a Pong is, RFC 6455 §5.5.3.
     pub(super) fn receive_pong(&mut self, payload: &[u8]) -> Pong {
-        if self.ping.is_some_and(|ping| ping_payload(ping.count) == payload) {
+        if self.ping.is_some_and(|count| ping_payload(count) == payload) {
             self.ping = None;
             return Pong::Own;
         }
@@ -137,6 +157,13 @@ impl Clocks {
         self.ping = None;
         Pong::Asked
     }
+}
+
+fn sooner(
+    one: Option<(Instant, Expired)>,
+    other: Option<(Instant, Expired)>,
+) -> Option<(Instant, Expired)> {
+    one.into_iter().chain(other).min_by_key(|(at, _)| *at)
 }
 
 /// What a Pong answers.
@@ -212,10 +239,15 @@ mod tests {
         clocks.received = start + Duration::from_secs(19);
         check(clocks, start, Wait::Life, [PING, IDLE, None], Some((20, Expired::Message)));
         check(clocks, start, Wait::Life, [None, None, None], Some((20, Expired::Message)));
-        // While it is not read from, it cannot go on.
+        // A peer that is slow to read can go on sending.
+        clocks.unblocked(start + Duration::from_secs(10));
+        check(clocks, start, Wait::Socket, [None, None, IDLE], Some((20, Expired::Message)));
+        // While it is not read from, it cannot.
+        clocks.paused(start + Duration::from_secs(15));
+        clocks.paused(start + Duration::from_secs(16));
         check(clocks, start, Wait::Socket, [None, None, None], None);
-        clocks.unblocked(start + Duration::from_secs(50));
-        check(clocks, start, Wait::Life, [None, None, None], Some((70, Expired::Message)));
+        clocks.resumed(start + Duration::from_secs(50));
+        check(clocks, start, Wait::Life, [None, None, None], Some((55, Expired::Message)));
     }
 
     #[test]

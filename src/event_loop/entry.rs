@@ -112,6 +112,12 @@ impl Entry {
         self.stage != Stage::Over && !self.flags.dropped
     }
 
+    /// Notes that the queue is above the mark.
+    pub(super) fn congest(&mut self, now: Instant) {
+        self.flags.congested = true;
+        self.clocks.paused(now);
+    }
+
     /// Writes what is queued, as far as the socket takes it.
     ///
     /// # Errors

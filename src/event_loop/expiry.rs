@@ -5,9 +5,7 @@ use std::time::Instant;
 use super::clocks::Expired;
 use super::close::CloseCause;
 use super::deadlines::Deadlines;
-use super::ending::{NO_CLOSE, finish};
 use super::entry::Stage;
-use super::handler::Handler;
 use super::{EVENTS, EventLoop, PeerId, Peers};
 use crate::handshake::Refusal;
 use crate::protocol::{CloseBody, CloseCode};
@@ -33,12 +31,11 @@ impl Expiry {
 
 impl EventLoop {
     /// Looks at the peers whose time may be up.
-    pub(super) fn expire(&mut self, handler: &mut (impl Handler + ?Sized)) {
+    pub(super) fn expire(&mut self) {
         let now = self.peers.now;
         if self.expiry.end.is_some_and(|end| end <= now) {
             self.expiry.end = None;
             for id in self.all() {
-                finish(&mut self.peers, handler, id, NO_CLOSE, CloseCause::Shutdown);
                 self.peers.drop_connection(id, CloseCause::Shutdown);
             }
         }
@@ -94,6 +91,10 @@ impl EventLoop {
             Expired::Idle => {
                 let body = CloseBody { code: CloseCode::GOING_AWAY, reason: "idle timeout" };
                 peers.begin_close(id, body, CloseCause::IdleTimeout);
+            }
+            // The rest of it may be in the socket, and is read in the next turn.
+            Expired::Message if peers.entries[id.index()].flags.ready => {
+                peers.to_do.settle(&mut peers.entries[id.index()]);
             }
             Expired::Message => {
                 let body = CloseBody {

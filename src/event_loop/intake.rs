@@ -111,7 +111,8 @@ impl Intake {
 
     /// Whether the head of the connection's request is not complete yet.
     pub(super) fn awaits_head(&self, id: PeerId) -> bool {
-        matches!(self.receivers[id.index()].stage, Receiving::Head(_))
+        let Receiver { stage, held } = &self.receivers[id.index()];
+        matches!(stage, Receiving::Head(_)) && held.is_empty()
     }
 
     /// How many requests wait for a decision.
@@ -128,7 +129,10 @@ impl Intake {
             }
             Receiving::Head(head) => head.method(),
             Receiving::Decision(undecided) => undecided.method,
-            Receiving::Frames(_) | Receiving::Nothing(_) => return,
+            // Its handler panicked in the middle of the handshake.
+            Receiving::Frames(_) | Receiving::Nothing(_) => {
+                return peers.drop_connection(id, CloseCause::Aborted);
+            }
         };
         respond(peers, id, &refusal.response(), method);
     }
@@ -178,11 +182,7 @@ impl Intake {
                 Reception { peers, handler, shared, id }.receive(receiver, &mut buffer[..n]);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => {
-                let cause = CloseCause::Lost(error.kind());
-                finish(peers, handler, id, NO_CLOSE, cause);
-                peers.drop_connection(id, cause);
-            }
+            Err(error) => peers.drop_connection(id, CloseCause::Lost(error.kind())),
         }
     }
 
@@ -373,14 +373,15 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         if alive || !decoder.is_between_messages() {
             entry.clocks.received = *now;
         }
-        if decoder.is_between_messages() {
+        if !decoder.is_in_message() {
             entry.clocks.message = None;
-            self.shared.decoders.give(decoder);
-            return (None, held);
-        }
-        if complete || entry.clocks.message.is_none() {
+        } else if complete || entry.clocks.message.is_none() {
             entry.clocks.message = Some(*now);
             to_do.settle(entry);
+        }
+        if decoder.is_between_messages() {
+            self.shared.decoders.give(decoder);
+            return (None, held);
         }
         (Some(decoder), held)
     }

@@ -200,7 +200,7 @@ impl Peers {
         push: impl FnOnce(&mut Entry, &mut BufferPool),
     ) -> SendStatus {
         self.write_early(id);
-        let Self { entries, buffers, config, to_do, .. } = self;
+        let Self { entries, buffers, config, to_do, now, .. } = self;
         let Some(entry) = find(entries, id).filter(|entry| entry.is_open()) else {
             return SendStatus::Dropped;
         };
@@ -216,7 +216,7 @@ impl Peers {
         push(entry, buffers);
         to_do.settle(entry);
         if entry.queue.len() > limits.high_water_mark {
-            entry.flags.congested = true;
+            entry.congest(*now);
         }
         if entry.flags.congested { SendStatus::Congested } else { SendStatus::Queued }
     }

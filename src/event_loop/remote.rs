@@ -1,5 +1,6 @@
 //! What other threads may ask of the loop.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,8 +47,8 @@ pub(super) struct Inbox {
 #[derive(Default)]
 pub(super) struct Mail {
     pub(super) shutdown: Option<Duration>,
-    pub(super) answers: Vec<(PeerId, Answer)>,
-    pub(super) tasks: Vec<Task>,
+    pub(super) answers: VecDeque<(PeerId, Answer)>,
+    pub(super) tasks: VecDeque<Task>,
 }
 
 /// What a thread wants done on the loop's.
@@ -103,7 +104,7 @@ impl Remote {
         let mut result = Ok(());
         self.inbox.post(|mail| {
             if mail.tasks.len() < MAX_TASKS {
-                mail.tasks.push(Box::new(task));
+                mail.tasks.push_back(Box::new(task));
             } else {
                 result = Err(RemoteFull);
             }
@@ -128,8 +129,14 @@ impl fmt::Display for RemoteFull {
 
 impl std::error::Error for RemoteFull {}
 
+impl fmt::Debug for Mail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mail").finish_non_exhaustive()
+    }
+}
+
 impl Mail {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.shutdown.is_none() && self.answers.is_empty() && self.tasks.is_empty()
     }
 }
@@ -198,7 +205,7 @@ impl Deferred {
 
     fn post(&mut self, answer: Answer) {
         self.answered = true;
-        self.inbox.post(|mail| mail.answers.push((self.id, answer)));
+        self.inbox.post(|mail| mail.answers.push_back((self.id, answer)));
     }
 }
 

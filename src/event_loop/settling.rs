@@ -6,55 +6,84 @@ use super::entry::Stage;
 use super::handler::Handler;
 use super::{EventLoop, Peer, PeerId, Peers};
 
+/// What is left to do for a connection once it is settled.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Outcome {
+    /// To wait.
+    GoesOn,
+    /// To tell the application that its queue has drained.
+    Drained,
+    /// To drop it, and tell the application if it does not know yet.
+    Ends,
+}
+
 impl EventLoop {
     /// Writes to each peer that has something to write, once, and ends what is to end.
     ///
     /// What handlers send meanwhile is for the next turn, so that this comes to an end.
     pub(super) fn settle(&mut self, handler: &mut (impl Handler + ?Sized)) {
-        let mut stale = false;
+        let mut ended = false;
         for _ in 0..self.peers.to_do.dirty.len() {
             let Some(id) = self.peers.to_do.dirty.pop_front() else { break };
             let Some(entry) = self.peers.entry_mut(id) else { continue };
             entry.flags.dirty = false;
-            if self.flush(handler, id) {
-                self.arm(id);
-            } else {
-                stale |= self.peers.entry(id).is_some_and(|entry| entry.flags.ready);
-                self.peers.remove(id);
-                self.intake.remove(id, self.peers.entries.is_empty());
-                self.acceptor.descriptor_freed(self.peers.now);
+            match self.flush(id) {
+                Outcome::GoesOn => self.arm(id),
+                Outcome::Drained => {
+                    self.arm(id);
+                    handler.on_drain(&mut Peer::new(&mut self.peers, id));
+                }
+                Outcome::Ends => {
+                    self.end(handler, id);
+                    ended = true;
+                }
             }
         }
-        if stale {
-            // For those who are gone, the loop need not turn again without waiting.
-            let Peers { entries, to_do, .. } = &mut self.peers;
-            to_do.ready.retain(|id| entries.get(id.index()).is_some_and(|entry| entry.id == *id));
+        if ended {
+            self.forget_the_gone();
         }
     }
 
-    /// Writes what is queued for a peer. Returns whether its connection goes on.
-    fn flush(&mut self, handler: &mut (impl Handler + ?Sized), id: PeerId) -> bool {
+    /// Writes what is queued for a peer.
+    fn flush(&mut self, id: PeerId) -> Outcome {
         let Peers { entries, buffers, config, to_do, now, .. } = &mut self.peers;
         let entry = &mut entries[id.index()];
         if entry.flags.dropped {
-            finish(&mut self.peers, handler, id, NO_CLOSE, CloseCause::Aborted);
-            return false;
+            return Outcome::Ends;
         }
         let may_write = !entry.flags.blocked || std::mem::take(&mut entry.flags.writable);
         if may_write && let Err(error) = entry.write(buffers, *now) {
-            let cause = CloseCause::Lost(error.kind());
-            finish(&mut self.peers, handler, id, NO_CLOSE, cause);
-            return false;
+            self.peers.drop_connection(id, CloseCause::Lost(error.kind()));
+            return Outcome::Ends;
         }
         let drained = entry.queue.len() <= config.limits.high_water_mark / 2;
         if drained && std::mem::take(&mut entry.flags.congested) {
-            entry.clocks.unblocked(*now);
+            entry.clocks.resumed(*now);
             to_do.read(entry);
-            if entry.is_open() {
-                handler.on_drain(&mut Peer::new(&mut self.peers, id));
-            }
-            return true;
+            return if entry.is_open() { Outcome::Drained } else { Outcome::GoesOn };
         }
-        entry.stage != Stage::Over || !entry.queue.is_empty() || entry.hang_up()
+        if entry.stage != Stage::Over || !entry.queue.is_empty() || entry.hang_up() {
+            Outcome::GoesOn
+        } else {
+            Outcome::Ends
+        }
+    }
+
+    /// Drops a connection.
+    fn end(&mut self, handler: &mut (impl Handler + ?Sized), id: PeerId) {
+        // Should the handler panic, and somebody catch that, it is still to be dropped.
+        self.peers.drop_connection(id, CloseCause::Aborted);
+        finish(&mut self.peers, handler, id, NO_CLOSE, CloseCause::Aborted);
+        self.peers.remove(id);
+        self.intake.remove(id, self.peers.entries.is_empty());
+        self.acceptor.descriptor_freed(self.peers.now);
+    }
+
+    /// Takes those who are gone off the lists: for them, the loop need not turn without waiting.
+    fn forget_the_gone(&mut self) {
+        let Peers { entries, to_do, .. } = &mut self.peers;
+        let is_there = |id: &PeerId| entries.get(id.index()).is_some_and(|entry| entry.id == *id);
+        to_do.dirty.retain(is_there);
+        to_do.ready.retain(is_there);
     }
 }

@@ -189,6 +189,12 @@ impl Decoder {
         }
     }
 
+    /// Returns whether the header of a data frame has arrived whose message is not complete.
+    #[must_use]
+    pub const fn is_in_message(&self) -> bool {
+        self.message.is_some()
+    }
+
     /// Offers an allocation to assemble messages in, so that a pool can serve many decoders.
     ///
     /// What is in it is forgotten. It is dropped if the decoder has one already.
