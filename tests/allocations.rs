@@ -10,6 +10,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use allocation_counter::measure;
+use socket2::SockRef;
 use wsloop::protocol::{Header, Opcode, encode_frame};
 use wsloop::{EventLoop, Handler, Message, Peer};
 
@@ -111,6 +112,47 @@ fn a_broadcast_is_encoded_once_however_many_peers_there_are() {
     }
 }
 
+/// Connections that were opened, used and ended leave no memory behind, in whichever way they ended.
+#[test]
+fn a_thousand_connections_that_come_and_go() {
+    let mut echo = Echo;
+    let mut world = World::new(&mut echo, 1);
+    let addr = world.clients[0].peer_addr().unwrap();
+    let mut come_and_go = |connections: usize| {
+        for way in 0..connections {
+            world.connect(addr);
+            let mut client = world.clients.pop().unwrap();
+            client.write_all(&frame(Opcode::Binary, true, &sample(3000))).unwrap();
+            match way % 5 {
+                // The closing handshake.
+                0 => {
+                    client.write_all(&frame(Opcode::Close, true, &1000_u16.to_be_bytes())).unwrap()
+                }
+                // A violation: a reserved opcode.
+                1 => client.write_all(&[0x83]).unwrap(),
+                // An end without a Close, in the middle of a message.
+                2 => client.write_all(&frame(Opcode::Text, false, &sample(5000))).unwrap(),
+                // The same at once.
+                3 => {}
+                // A reset.
+                _ => SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap(),
+            }
+            drop(client);
+            for _ in 0..1_000 {
+                world.turn_at_once();
+                if world.event_loop.peers().len() == 1 {
+                    break;
+                }
+            }
+            assert_eq!(world.event_loop.peers().len(), 1, "way {}", way % 5);
+        }
+    };
+    // Some wait to be dropped for want of an answer, and deadlines are forgotten now and then.
+    come_and_go(WARM_UP);
+    let left = measure(|| come_and_go(1_000)).bytes_current;
+    assert!(left.abs() <= 16 * 1024, "{left} bytes more after a thousand connections");
+}
+
 /// Checks that messages of `len` bytes, `together` of them in each segment, are echoed without an allocation.
 #[track_caller]
 fn check_echo(opcode: Opcode, len: usize, together: usize) {
@@ -186,6 +228,10 @@ impl<'h, H: Handler> World<'h, H> {
             }
         }
         panic!("{received} of {} bytes after a thousand turns", expected.len());
+    }
+
+    fn turn_at_once(&mut self) {
+        self.event_loop.turn(self.handler, Some(Duration::ZERO)).unwrap();
     }
 
     fn turn(&mut self) {
