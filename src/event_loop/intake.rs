@@ -215,6 +215,15 @@ impl Shared {
     }
 }
 
+/// What was among the events of an input.
+#[derive(Clone, Copy, Debug, Default)]
+struct Heard {
+    /// A sign of life.
+    alive: bool,
+    /// The end of a message.
+    message: bool,
+}
+
 /// What it takes to handle what a connection sent.
 struct Reception<'a, H: ?Sized> {
     peers: &'a mut Peers,
@@ -341,49 +350,51 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         let max_size = self.peers.config.limits.message_size;
         let decoders = &mut self.shared.decoders;
         let mut decoder = unfinished.unwrap_or_else(|| decoders.take(max_size));
-        let (mut alive, mut complete) = (false, false);
-        let mut held = Box::default();
-        loop {
-            match decoder.next(&mut input) {
-                Ok(Some(event)) => {
-                    complete |= matches!(event, Event::Message(_));
-                    alive |= self.handle(event);
-                }
-                Ok(None) => break,
-                Err(violation) => {
-                    self.fail(violation);
-                    break;
-                }
-            }
-            // The handler may have done anything to the peer, so it is looked up afresh.
-            match self.peers.entry(self.id) {
-                Some(entry) if entry.is_peer() && !entry.flags.congested => {}
-                Some(entry) if entry.is_peer() => {
-                    held = (&*input).into();
-                    break;
-                }
-                _ => break,
-            }
-        }
+        let heard = self.handle_all(&mut decoder, &mut input);
+
         let Peers { entries, to_do, now, .. } = &mut *self.peers;
         // Once the connection is over the decoder may have ended too, and is no good for another.
         let Some(entry) = find(entries, self.id).filter(|entry| entry.is_peer()) else {
-            return (None, held);
+            return (None, Box::default());
         };
-        if alive || !decoder.is_between_messages() {
+        if heard.alive || !decoder.is_between_messages() {
             entry.clocks.received = *now;
         }
         if !decoder.is_in_message() {
             entry.clocks.message = None;
-        } else if complete || entry.clocks.message.is_none() {
+        } else if heard.message || entry.clocks.message.is_none() {
+            // The one that is in progress began in this input.
             entry.clocks.message = Some(*now);
             to_do.settle(entry);
         }
         if decoder.is_between_messages() {
             self.shared.decoders.give(decoder);
-            return (None, held);
+            return (None, (&*input).into());
         }
-        (Some(decoder), held)
+        (Some(decoder), (&*input).into())
+    }
+
+    /// Handles events until `input` is used up, the peer is congested, or it is over.
+    fn handle_all(&mut self, decoder: &mut Decoder, input: &mut &mut [u8]) -> Heard {
+        let mut heard = Heard::default();
+        loop {
+            match decoder.next(input) {
+                Ok(Some(event)) => {
+                    heard.message |= matches!(event, Event::Message(_));
+                    heard.alive |= self.handle(event);
+                }
+                Ok(None) => return heard,
+                Err(violation) => {
+                    self.fail(violation);
+                    return heard;
+                }
+            }
+            // The handler may have done anything to the peer, so it is looked up afresh.
+            let entry = self.peers.entry(self.id).filter(|entry| entry.is_peer());
+            if entry.is_none_or(|entry| entry.flags.congested) {
+                return heard;
+            }
+        }
     }
 
     /// Handles an event. Returns whether it is a sign of life.
