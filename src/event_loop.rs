@@ -5,7 +5,7 @@
 //! 1. wait for events, no longer than the next deadline is away;
 //! 2. accept connections;
 //! 3. read once from each peer that has something to read, and call the [`Handler`];
-//! 4. look at the peers whose time is up;
+//! 4. fire timers, and look at the peers whose time is up;
 //! 5. write once to each peer that was sent anything, and end what is to end.
 //!
 //! Handlers run between reading and writing and touch no socket: so everything that a peer is sent
@@ -31,6 +31,7 @@ mod peers;
 mod remote;
 mod settling;
 mod shared_message;
+mod timers;
 mod transport;
 mod write_queue;
 
@@ -48,6 +49,7 @@ pub use self::peer_id::PeerId;
 pub use self::peers::{Peers, SendStatus};
 pub use self::remote::{Deferred, Remote, RemoteFull};
 pub use self::shared_message::SharedMessage;
+pub use self::timers::TimerId;
 
 use self::acceptor::Acceptor;
 use self::entry::Entry;
@@ -238,10 +240,8 @@ impl EventLoop {
     /// the connection for which the handler was called is dropped when it is looked at next, and
     /// the others do not notice.
     pub fn run(&mut self, handler: &mut (impl Handler + ?Sized)) -> io::Result<()> {
-        self.peers.now = clock();
         while !self.is_finished() {
-            // As turns follow each other, the time of the last one is good enough to count from.
-            self.turn_within(handler, self.timeout_at(self.peers.now))?;
+            self.turn(handler, None)?;
         }
         Ok(())
     }
@@ -265,14 +265,6 @@ impl EventLoop {
         timeout: Option<Duration>,
     ) -> io::Result<()> {
         let timeout = [timeout, self.next_timeout()].into_iter().flatten().min();
-        self.turn_within(handler, timeout)
-    }
-
-    fn turn_within(
-        &mut self,
-        handler: &mut (impl Handler + ?Sized),
-        timeout: Option<Duration>,
-    ) -> io::Result<()> {
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
             result => result?,
@@ -282,6 +274,7 @@ impl EventLoop {
         self.accept();
         self.read(handler);
         self.open_mail(handler);
+        self.fire_timers(handler);
         self.expire();
         self.begin_shutdown();
         self.settle(handler);
@@ -290,16 +283,14 @@ impl EventLoop {
 
     /// How long the loop may wait for events before it has something to do anyway; `None` for ever.
     pub fn next_timeout(&self) -> Option<Duration> {
-        self.timeout_at(clock())
-    }
-
-    fn timeout_at(&self, now: Instant) -> Option<Duration> {
-        let to_do = &self.peers.to_do;
+        let Peers { to_do, timers, .. } = &self.peers;
         let peers_wait = !to_do.ready.is_empty() || !to_do.dirty.is_empty();
         if peers_wait || to_do.shutdown.is_some() || !self.mail.is_empty() {
             return Some(Duration::ZERO);
         }
-        let next = self.acceptor.next(now).into_iter().chain(self.expiry.next()).min()?;
+        let now = clock();
+        let next = [self.acceptor.next(now), self.expiry.next(), timers.next()];
+        let next = next.into_iter().flatten().min()?;
         Some(next.saturating_duration_since(now))
     }
 

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::remote::{Deferred, Inbox};
-use super::{Close, Peer, PeerId, Peers};
+use super::{Close, Peer, PeerId, Peers, TimerId};
 use crate::handshake::{Acceptance, InvalidField, Offer, Refusal, Request, Response};
 use crate::protocol::Message;
 
@@ -89,6 +89,12 @@ pub trait Handler {
     /// The peer is not among [`Peers`] any more, and sending to it has no effect.
     fn on_close(&mut self, peer: &mut Peer<'_>, close: Close<'_>) {
         let _ = (peer, close);
+    }
+
+    /// Called when the time of a [timer](Peers::set_timer) or an [interval](Peers::set_interval)
+    /// has come. What it sends goes out in the same turn.
+    fn on_timer(&mut self, peers: &mut Peers, timer: TimerId) {
+        let _ = (peers, timer);
     }
 }
 

@@ -10,6 +10,7 @@ use super::buffers::BufferPool;
 use super::close::CloseCause;
 use super::config::{Config, Overflow};
 use super::entry::{Entry, Stage};
+use super::timers::Timers;
 use super::transport::Transport;
 use super::{Peer, PeerId, SharedMessage};
 use crate::protocol::Header;
@@ -26,6 +27,7 @@ pub struct Peers {
     pub(super) config: Config,
     pub(super) buffers: BufferPool,
     pub(super) to_do: ToDo,
+    pub(super) timers: Timers,
     /// When this turn began.
     pub(super) now: Instant,
     open: usize,
@@ -66,6 +68,7 @@ impl Peers {
             config,
             buffers: BufferPool::default(),
             to_do: ToDo::default(),
+            timers: Timers::default(),
             now,
             open: 0,
             opening: 0,

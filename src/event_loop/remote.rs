@@ -85,16 +85,14 @@ impl Remote {
     /// # Examples
     ///
     /// ```no_run
-    /// use std::time::Duration;
     /// use wsloop::{EventLoop, Message, Peer};
     ///
     /// let mut event_loop = EventLoop::new()?;
     /// event_loop.listen("127.0.0.1:9001")?;
     /// let remote = event_loop.remote();
     /// std::thread::spawn(move || {
-    ///     for tick in 0_u64.. {
-    ///         std::thread::sleep(Duration::from_secs(5));
-    ///         let _ = remote.run(move |peers| peers.broadcast(&format!("tick {tick}")));
+    ///     for line in std::io::stdin().lines().map_while(Result::ok) {
+    ///         let _ = remote.run(move |peers| peers.broadcast(&line));
     ///     }
     /// });
     /// event_loop.run(&mut |_: &mut Peer<'_>, _: Message<'_>| {})?;

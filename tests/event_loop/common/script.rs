@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-use wsloop::{Answer, Close, Handler, IncomingRequest, Message, Peer, Peers};
+use wsloop::{Answer, Close, Handler, IncomingRequest, Message, Peer, Peers, TimerId};
 
 use super::HANG;
 
@@ -15,12 +15,14 @@ pub(crate) struct Script {
     pub(crate) on_pong: Box<OnEvent>,
     pub(crate) on_drain: Box<OnEvent>,
     pub(crate) on_close: Box<OnEvent>,
+    pub(crate) on_timer: Box<OnTimer>,
     told: Teller,
 }
 
 type OnRequest = dyn FnMut(&mut Peers, &IncomingRequest<'_>) -> Answer + Send;
 type OnMessage = dyn FnMut(&mut Peer<'_>, Message<'_>) + Send;
 type OnEvent = dyn FnMut(&mut Peer<'_>) + Send;
+type OnTimer = dyn FnMut(&mut Peers, TimerId) + Send;
 
 /// Tells the test that something happened, from whatever thread.
 #[derive(Clone)]
@@ -43,6 +45,7 @@ impl Script {
             on_pong: Box::new(|_| {}),
             on_drain: Box::new(|_| {}),
             on_close: Box::new(|_| {}),
+            on_timer: Box::new(|_, _| {}),
             told: Teller(sender),
         };
         (script, Told(receiver))
@@ -92,6 +95,11 @@ impl Handler for Script {
         assert!(!peer.peers().contains(id), "it is no peer any more");
         (self.on_close)(peer);
     }
+
+    fn on_timer(&mut self, peers: &mut Peers, timer: TimerId) {
+        self.told.tell("timer");
+        (self.on_timer)(peers, timer);
+    }
 }
 
 /// Short messages as they are, long ones by their length.
@@ -130,6 +138,11 @@ impl Told {
     #[track_caller]
     pub(crate) fn wait_for(&self, last: &str) -> Vec<String> {
         std::iter::from_fn(|| Some(self.next()).filter(|told| told != last)).collect()
+    }
+
+    /// The next thing that has been told, if there is one by now.
+    pub(crate) fn try_next(&self) -> Option<String> {
+        self.0.try_recv().ok()
     }
 
     /// What has been told up to now and not been looked at.
