@@ -32,6 +32,7 @@ mod peers;
 mod remote;
 mod settling;
 mod shared_message;
+mod topics;
 mod transport;
 mod write_queue;
 

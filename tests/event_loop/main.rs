@@ -24,3 +24,4 @@ mod remote;
 #[cfg(unix)]
 mod signs_of_life;
 mod timeouts;
+mod topics;
