@@ -153,6 +153,40 @@ fn a_thousand_connections_that_come_and_go() {
     assert!(left.abs() <= 4 * 1024, "{left} bytes more after a thousand connections");
 }
 
+#[test]
+fn what_is_published_is_encoded_once_if_anyone_is_to_receive_it() {
+    let (request, reply) =
+        (frame(Opcode::Binary, true, &sample(4096)), unmasked(Opcode::Binary, &sample(4096)));
+    let mut publish_to_all = |peer: &mut Peer<'_>, message: Message<'_>| {
+        peer.peers().publish("all", message);
+    };
+    let mut allocations_with = |peers| {
+        let mut world = World::new(&mut publish_to_all, peers);
+        let peers = world.event_loop.peers();
+        for id in peers.ids().collect::<Vec<_>>() {
+            assert!(peers.subscribe(id, "all"));
+        }
+        world.exchange(WARM_UP, &[&request], &reply);
+        measure(|| world.exchange(1_000, &[&request], &reply)).count_total
+    };
+    let few = allocations_with(2);
+    assert_eq!(allocations_with(50), few, "with 50 subscribers, and with 2");
+    assert!(few <= 2 * 1_000, "{few} allocations for 1000 publications");
+
+    // To no topic, and to one to which the publisher alone has subscribed: the echo is all.
+    let mut publish_to_nobody = |peer: &mut Peer<'_>, message: Message<'_>| {
+        peer.peers().publish("nobody's", message);
+        peer.publish("mine", message);
+        peer.send(message);
+    };
+    let mut world = World::new(&mut publish_to_nobody, 1);
+    let peers = world.event_loop.peers();
+    let id = peers.ids().next().unwrap();
+    assert!(peers.subscribe(id, "mine"));
+    world.exchange(WARM_UP, &[&request], &reply);
+    assert_eq!(measure(|| world.exchange(1_000, &[&request], &reply)).count_total, 0);
+}
+
 /// Checks that messages of `len` bytes, `together` of them in each segment, are echoed without an allocation.
 #[track_caller]
 fn check_echo(opcode: Opcode, len: usize, together: usize) {

@@ -40,6 +40,7 @@ pub(super) struct Limits {
     pub(super) high_water_mark: usize,
     pub(super) write_queue: usize,
     pub(super) connections: usize,
+    pub(super) subscriptions: usize,
     pub(super) handshakes: usize,
     pub(super) read_buffer: usize,
 }
@@ -77,6 +78,7 @@ impl Default for Config {
                 high_water_mark: 1 << 20,
                 write_queue: 4 << 20,
                 connections: 100_000,
+                subscriptions: 1024,
                 handshakes: 1024,
                 read_buffer: 68 << 10,
             },
@@ -154,6 +156,16 @@ impl Config {
     /// what a process may have descriptors for unless someone raised that limit on purpose.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.limits.connections = connections.min(super::PeerId::MAX_PEERS);
+        self
+    }
+
+    /// Sets how many topics each peer may be subscribed to. Default: 1024.
+    ///
+    /// Where peers name the topics, each of them could otherwise have any number remembered. The
+    /// default is more than people look at, and bounds what one peer's take to little more than 1
+    /// MiB. To subscribe takes time in proportion to how many subscriptions the peer has.
+    pub fn max_subscriptions(mut self, subscriptions: usize) -> Self {
+        self.limits.subscriptions = subscriptions;
         self
     }
 

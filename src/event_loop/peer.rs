@@ -39,6 +39,28 @@ impl<'a> Peer<'a> {
         self.peers.send_shared(self.id, message)
     }
 
+    /// Sends a message to everyone else: see [`Peers::broadcast_except`].
+    pub fn broadcast<'m>(&mut self, message: impl Into<Message<'m>>) {
+        self.peers.broadcast_except(self.id, message);
+    }
+
+    /// Subscribes the peer to a topic, and returns whether it is subscribed now: see
+    /// [`Peers::subscribe`].
+    pub fn subscribe(&mut self, topic: &str) -> bool {
+        self.peers.subscribe(self.id, topic)
+    }
+
+    /// Ends the peer's subscription to a topic: see [`Peers::unsubscribe`].
+    pub fn unsubscribe(&mut self, topic: &str) -> bool {
+        self.peers.unsubscribe(self.id, topic)
+    }
+
+    /// Sends a message to everyone else who is subscribed to a topic, whether or not this peer is:
+    /// see [`Peers::publish_except`].
+    pub fn publish<'m>(&mut self, topic: &str, message: impl Into<Message<'m>>) {
+        self.peers.publish_except(self.id, topic, message);
+    }
+
     /// Sends a Ping: see [`Peers::ping`].
     pub fn ping(&mut self, payload: &[u8]) -> SendStatus {
         self.peers.ping(self.id, payload)

@@ -32,6 +32,11 @@ impl PeerId {
         self.index as usize
     }
 
+    /// Whether `other` came later, unless it did so more than 2³¹ connections later.
+    pub(super) fn is_older_than(self, other: Self) -> bool {
+        other.generation.wrapping_sub(self.generation).cast_signed() > 0
+    }
+
     /// The token to register the peer's socket with: place and generation, so that an event which
     /// was reported for an earlier connection at the same place finds nothing.
     ///

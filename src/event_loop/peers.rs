@@ -11,6 +11,7 @@ use super::close::CloseCause;
 use super::config::{Config, Overflow};
 use super::entry::{Entry, Stage};
 use super::timers::Timers;
+use super::topics::Topics;
 use super::transport::Transport;
 use super::{Peer, PeerId, SharedMessage};
 use crate::protocol::Header;
@@ -30,6 +31,8 @@ pub struct Peers {
     pub(super) timers: Timers,
     /// When this turn began.
     pub(super) now: Instant,
+    /// Of peers that can be sent messages: [`Entry::is_open`].
+    topics: Topics,
     open: usize,
     opening: usize,
     generation: u32,
@@ -70,6 +73,7 @@ impl Peers {
             to_do: ToDo::default(),
             timers: Timers::default(),
             now,
+            topics: Topics::default(),
             open: 0,
             opening: 0,
             generation: 0,
@@ -123,12 +127,73 @@ impl Peers {
 
     /// Sends a message to all peers. It is encoded once; a slow peer does not delay the others.
     pub fn broadcast<'m>(&mut self, message: impl Into<Message<'m>>) {
-        let message = SharedMessage::new(message);
-        for index in 0..self.entries.capacity() {
-            if let Some(id) = self.entries.get(index).map(|entry| entry.id) {
-                self.send_shared(id, &message);
-            }
-        }
+        self.broadcast_but(None, message.into());
+    }
+
+    /// Sends a message to all peers but one, as [`broadcast`](Self::broadcast) does.
+    pub fn broadcast_except<'m>(&mut self, id: PeerId, message: impl Into<Message<'m>>) {
+        self.broadcast_but(Some(id), message.into());
+    }
+
+    /// Subscribes a peer to a topic, and returns whether it is subscribed now.
+    ///
+    /// A topic is a name that something is [published](Self::publish) under; it exists as long as
+    /// anyone is subscribed to it. To subscribe once more changes nothing.
+    ///
+    /// Subscriptions end with the peer's last chance to be sent anything: when its closing begins,
+    /// from whichever side, so that in `on_close` there are none left. Nobody has to unsubscribe.
+    ///
+    /// A peer is not subscribed if it is gone, closing or still shaking hands, if it has as many
+    /// subscriptions as [`max_subscriptions`](super::Config::max_subscriptions) allows, or if the
+    /// name is longer than 1024 bytes: names may come from peers.
+    ///
+    /// # Examples
+    ///
+    /// The first message of each peer names its room, where all others are heard:
+    ///
+    /// ```
+    /// use wsloop::{CloseCode, Message, Peer, PeerMap};
+    ///
+    /// fn on_message(rooms: &mut PeerMap<String>, peer: &mut Peer<'_>, message: Message<'_>) {
+    ///     if let Some(room) = rooms.get(peer.id()) {
+    ///         return peer.publish(room, message);
+    ///     }
+    ///     match message {
+    ///         Message::Text(room) if peer.subscribe(room) => {
+    ///             rooms.insert(peer.id(), room.to_owned());
+    ///         }
+    ///         _ => peer.close(CloseCode::POLICY_VIOLATION, "no such room"),
+    ///     }
+    /// }
+    /// ```
+    pub fn subscribe(&mut self, id: PeerId, topic: &str) -> bool {
+        let limit = self.config.limits.subscriptions;
+        self.entry(id).is_some_and(Entry::is_open) && self.topics.subscribe(id, topic, limit)
+    }
+
+    /// Ends a peer's subscription to a topic, and returns whether there was one.
+    pub fn unsubscribe(&mut self, id: PeerId, topic: &str) -> bool {
+        self.topics.unsubscribe(id, topic)
+    }
+
+    /// Sends a message to all who are subscribed to a topic.
+    ///
+    /// It is encoded once, and not at all if there is nobody. A slow peer does not delay the
+    /// others. Each peer is sent what is published in the order of the calls, whatever the topic
+    /// and together with what else it is sent.
+    pub fn publish<'m>(&mut self, topic: &str, message: impl Into<Message<'m>>) {
+        self.publish_but(None, topic, message.into());
+    }
+
+    /// Sends a message to all but one who are subscribed to a topic, as [`publish`](Self::publish)
+    /// does.
+    pub fn publish_except<'m>(&mut self, id: PeerId, topic: &str, message: impl Into<Message<'m>>) {
+        self.publish_but(Some(id), topic, message.into());
+    }
+
+    /// How many peers are subscribed to a topic.
+    pub fn subscribers(&self, topic: &str) -> usize {
+        self.topics.find(topic).map_or(0, |topic| self.topics.subscribers(topic).len())
     }
 
     /// Sends a Ping (RFC 6455 §5.5.2). Its Pong is reported to
@@ -192,6 +257,31 @@ impl Peers {
     /// The subprotocol that was chosen for the peer.
     pub fn subprotocol(&self, id: PeerId) -> Option<&str> {
         self.entry(id).and_then(|entry| entry.subprotocol.as_deref())
+    }
+
+    fn broadcast_but(&mut self, except: Option<PeerId>, message: Message<'_>) {
+        let message = SharedMessage::new(message);
+        for index in 0..self.entries.capacity() {
+            if let Some(id) = self.entries.get(index).map(|entry| entry.id)
+                && Some(id) != except
+            {
+                self.send_shared(id, &message);
+            }
+        }
+    }
+
+    fn publish_but(&mut self, except: Option<PeerId>, topic: &str, message: Message<'_>) {
+        let Some(topic) = self.topics.find(topic) else { return };
+        let mut encoded = None;
+        // From the back: whose queue is full or whose connection is lost leaves while it is sent to.
+        for place in (0..self.topics.subscribers(topic).len()).rev() {
+            if let Some(&id) = self.topics.subscribers(topic).get(place)
+                && Some(id) != except
+            {
+                let encoded = encoded.get_or_insert_with(|| SharedMessage::new(message));
+                self.send_shared(id, encoded);
+            }
+        }
     }
 
     /// Queues a data frame or a Ping of the application's, if the peer may be sent one and has room
@@ -317,6 +407,7 @@ impl Peers {
 
     /// Notes that the application has no more to do with the connection.
     pub(super) fn over(&mut self, id: PeerId) {
+        self.topics.leave_all(id);
         let Self { entries, now, open, opening, .. } = self;
         if let Some(entry) = find(entries, id) {
             *opening -= usize::from(entry.stage == Stage::Opening);
@@ -358,6 +449,7 @@ impl Peers {
         let owed = entry.closing.send_close();
         debug_assert!(owed, "an open peer was not sent Close");
         entry.cause = Some(cause);
+        self.topics.leave_all(id);
         self.push_close(id, Some(body));
     }
 
@@ -386,6 +478,7 @@ impl Peers {
 
     /// Gives the connection up: the loop will end it without another word to the peer.
     pub(super) fn drop_connection(&mut self, id: PeerId, cause: CloseCause) {
+        self.topics.leave_all(id);
         let Self { entries, to_do, open, .. } = self;
         if let Some(entry) = find(entries, id) {
             *open -= usize::from(entry.is_peer());

@@ -25,3 +25,4 @@ mod remote;
 mod signs_of_life;
 mod timeouts;
 mod timers;
+mod topics;
