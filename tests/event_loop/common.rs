@@ -10,7 +10,7 @@ use std::time::Duration;
 pub(crate) use self::client::{Client, REQUEST, Socket};
 pub(crate) use self::script::{Script, Told};
 #[cfg(unix)]
-pub(crate) use self::server::Door;
+pub(crate) use self::server::{Door, assert_quietly, turn_until_panic};
 pub(crate) use self::server::{Server, at_least, turn_until};
 pub(crate) use self::wire::{frame, frames, masked, wire};
 

@@ -1,10 +1,21 @@
 //! What a handler may do to peers: anything, at any time.
 
-use std::panic::AssertUnwindSafe;
+#[cfg(unix)]
+use std::sync::mpsc;
+#[cfg(unix)]
+use std::time::Duration;
 
+#[cfg(unix)]
+use wsloop::Acceptance;
 use wsloop::{CloseCode, Config, PeerId, SendStatus, SharedMessage};
 
-use super::common::{Client, Door, NEVER, REQUEST, Script, Server, masked, turn_until, wire};
+use super::common::{Client, NEVER, REQUEST, Script, Server, masked, wire};
+#[cfg(unix)]
+use super::common::{Door, assert_quietly, turn_until, turn_until_panic};
+
+/// Soon, but nothing here depends on how soon.
+#[cfg(unix)]
+const SOON: Duration = Duration::from_millis(20);
 
 #[test]
 fn a_peer_may_be_aborted_in_its_own_message() {
@@ -312,8 +323,7 @@ fn a_handler_that_panics_leaves_the_other_peers_alone() {
             turn_until(&mut event_loop, &mut script, |_, _| clumsy.has_input());
             write(&mut clumsy, &masked(&wire(sent)));
         }
-        let turns = || turn_until(&mut event_loop, &mut script, |_, _| false);
-        std::panic::catch_unwind(AssertUnwindSafe(turns)).unwrap_err();
+        turn_until_panic(&mut event_loop, &mut script);
         for other in &mut others {
             turn_until(&mut event_loop, &mut script, |_, _| other.has_input());
             other.expect("81 01 'a'");
@@ -321,9 +331,111 @@ fn a_handler_that_panics_leaves_the_other_peers_alone() {
     }
 }
 
-/// Panics unless something is so, of which nothing is printed.
-fn assert_quietly(so: bool) {
-    if !so {
-        std::panic::resume_unwind(Box::new("a bug of the application's"));
+/// It has no answer and never will: whatever is heard of it next, or that nothing is, is the end of it.
+#[cfg(unix)]
+#[test]
+fn a_connection_whose_request_made_the_handler_panic_is_gone() {
+    for next in ["timeout", "bytes", "end", "shutdown"] {
+        let (mut script, told) = Script::echo();
+        script.on_request = Box::new(|_, request| {
+            assert_quietly(false);
+            request.upgrade()
+        });
+        let timeout = if next == "timeout" { SOON } else { NEVER };
+        let (mut event_loop, door) = Door::new(Config::new().handshake_timeout(timeout));
+        let mut client = door.connect();
+        client.write(REQUEST);
+        turn_until_panic(&mut event_loop, &mut script);
+        match next {
+            "bytes" => client.write(REQUEST),
+            "end" => client.end(),
+            "shutdown" => event_loop.peers().shutdown(NEVER),
+            _ => {}
+        }
+        turn_until(&mut event_loop, &mut script, |_, _| client.has_input());
+        client.expect_gone();
+        event_loop.peers().shutdown(NEVER);
+        turn_until(&mut event_loop, &mut script, |event_loop, _| event_loop.is_finished());
+        assert_eq!(told.so_far(), [""; 0], "after {next}");
     }
+}
+
+/// And the handler is not told a second time.
+#[cfg(unix)]
+#[test]
+fn a_peer_whose_end_made_the_handler_panic_is_gone() {
+    for (sent, seen, expected) in [
+        ("81 05 'abort'", "", "close 1006 unclean Aborted"),
+        ("81 05 'close'", "88 02 03E8", "close 1006 unclean Local"),
+    ] {
+        let (mut script, told) = Script::echo();
+        script.on_message = Box::new(|peer, message| match message.as_bytes() {
+            b"abort" => peer.abort(),
+            _ => peer.close(CloseCode::NORMAL, ""),
+        });
+        script.on_close = Box::new(|_| assert_quietly(false));
+        // Nothing but the close timeout could clear it away later, and that has its use only for our Close.
+        let close_timeout = if seen.is_empty() { NEVER } else { SOON };
+        let config = Config::new().ping_interval(None).idle_timeout(None);
+        let (mut event_loop, door) = Door::new(config.close_timeout(close_timeout));
+        let mut client = door.open(&mut event_loop, &mut script);
+        client.send(sent);
+        turn_until_panic(&mut event_loop, &mut script);
+        turn_until(&mut event_loop, &mut script, |_, _| client.has_input());
+        client.expect(seen);
+        turn_until(&mut event_loop, &mut script, |_, _| client.has_input());
+        client.expect_gone();
+        event_loop.peers().shutdown(NEVER);
+        turn_until(&mut event_loop, &mut script, |event_loop, _| event_loop.is_finished());
+        let told = told.so_far();
+        let told: Vec<_> = told.iter().filter(|told| told.starts_with("close ")).collect();
+        assert_eq!(told, [expected]);
+    }
+}
+
+/// Answers, tasks and a shutdown that came together do not go together.
+#[cfg(unix)]
+#[test]
+fn a_panic_loses_nothing_that_other_threads_asked_for() {
+    let (mut script, told) = Script::echo();
+    let (sender, decisions) = mpsc::channel();
+    script.on_request = Box::new(move |_, request| {
+        let (answer, decision) = request.defer();
+        sender.send(decision).unwrap();
+        answer
+    });
+    let mut opened = 0;
+    script.on_open = Box::new(move |_| {
+        opened += 1;
+        assert_quietly(opened > 1);
+    });
+    let teller = script.teller();
+    let (mut event_loop, door) = Door::new(Config::new().close_timeout(NEVER));
+    let [(unlucky, first), (mut client, second)] = [(); 2].map(|()| {
+        let mut client = door.connect();
+        client.write(REQUEST);
+        let mut decision = None;
+        turn_until(&mut event_loop, &mut script, |_, _| {
+            decision = decision.take().or_else(|| decisions.try_recv().ok());
+            decision.is_some()
+        });
+        (client, decision.unwrap())
+    });
+    first.answer(Acceptance::new());
+    second.answer(Acceptance::new());
+    let remote = event_loop.remote();
+    remote.run(|_| assert_quietly(false)).unwrap();
+    remote.run(move |_| teller.tell("task")).unwrap();
+    remote.shutdown(NEVER);
+    // Once in the first on_open, and once in the first task.
+    turn_until_panic(&mut event_loop, &mut script);
+    turn_until_panic(&mut event_loop, &mut script);
+    turn_until(&mut event_loop, &mut script, |_, _| client.has_input());
+    client.expect_opened();
+    turn_until(&mut event_loop, &mut script, |_, _| client.has_input());
+    client.expect("88 02 03E9");
+    assert_eq!(told.so_far(), ["open", "open", "task"]);
+    client.send("88 00");
+    drop((client, unlucky));
+    turn_until(&mut event_loop, &mut script, |event_loop, _| event_loop.is_finished());
 }

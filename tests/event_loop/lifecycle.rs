@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use wsloop::{CloseCode, Config, EventLoop};
 
-#[cfg(unix)]
-use super::common::Door;
 use super::common::{Client, NEVER, REQUEST, Script, Server, let_pass, turn_until};
+#[cfg(unix)]
+use super::common::{Door, assert_quietly, turn_until_panic};
 
 #[test]
 fn a_shutdown_tells_everyone_and_waits_for_their_answers() {
@@ -40,6 +40,27 @@ fn whoever_does_not_answer_a_shutdown_is_dropped_in_the_end() {
     silent.expect("88 02 03E9");
     silent.expect_end();
     server.stop();
+}
+
+/// A handler that panics about one of them has not saved the others.
+#[cfg(unix)]
+#[test]
+fn a_panic_at_the_end_of_the_grace_keeps_nobody() {
+    let (mut script, told) = Script::echo();
+    script.on_close = Box::new(|_| assert_quietly(false));
+    let config = Config::new().close_timeout(NEVER).ping_interval(None).idle_timeout(None);
+    let (mut event_loop, door) = Door::new(config);
+    let mut silent = [(); 3].map(|()| door.open(&mut event_loop, &mut script));
+    event_loop.peers().shutdown(Duration::from_millis(20));
+    for _ in &silent {
+        turn_until_panic(&mut event_loop, &mut script);
+    }
+    turn_until(&mut event_loop, &mut script, |event_loop, _| event_loop.is_finished());
+    assert_eq!(told.so_far(), [["open"; 3], ["close 1006 unclean Shutdown"; 3]].concat());
+    for client in &mut silent {
+        client.expect("88 02 03E9");
+        client.expect_gone();
+    }
 }
 
 #[test]

@@ -514,6 +514,31 @@ fn what_could_not_have_been_a_request_is_not_adopted() {
 }
 
 #[test]
+fn no_more_connections_are_adopted_than_there_may_be() {
+    let (mut script, told) = Script::echo();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut event_loop = EventLoop::with_config(Config::new().max_connections(2)).unwrap();
+    let (_, mut first) = adopt(&listener, &mut event_loop, b"");
+    let (_, mut second) = adopt(&listener, &mut event_loop, b"");
+    let mut excess = Client::connect(listener.local_addr().unwrap());
+    let (socket, _) = listener.accept().unwrap();
+    let error = event_loop.adopt(socket, "/chat", [("Host", &b"a"[..])], b"").unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::Other, "{error}");
+    excess.expect_gone();
+    for client in [&mut first, &mut second] {
+        turn_until(&mut event_loop, &mut script, |_, _| client.has_input());
+        client.expect_opened();
+        told.expect("open");
+    }
+    // Whoever leaves makes room.
+    first.reset();
+    turn_until(&mut event_loop, &mut script, |event_loop, _| event_loop.peers().len() == 1);
+    let (_, mut third) = adopt(&listener, &mut event_loop, b"");
+    turn_until(&mut event_loop, &mut script, |_, _| third.has_input());
+    third.expect_opened();
+}
+
+#[test]
 fn the_time_for_a_handshake_begins_when_the_connection_is_adopted() {
     let ((mut script, told), decisions) = deferring();
     let timeout = Duration::from_secs(1);

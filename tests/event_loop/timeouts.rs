@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(unix)]
+use wsloop::SendStatus;
 use wsloop::{CloseCode, Config};
 
 use super::common::{Client, NEVER, Script, Server, frame, masked};
@@ -319,6 +321,108 @@ fn messages_that_are_complete_in_time_may_follow_each_other_without_a_gap() {
         told.expect("text Hello");
     }
     assert!(!client.has_input());
+}
+
+/// What it is sent waits for it, but nobody keeps it from going on with its message.
+#[cfg(unix)]
+#[test]
+fn a_peer_that_is_slow_to_read_has_no_more_time_for_its_message() {
+    let (mut script, told) = Script::echo();
+    // More than the socket holds, yet not so much that the peer would not be read from.
+    script.on_open = Box::new(|peer| {
+        peer.send(&*vec![0; 4 << 20]);
+    });
+    let config = Config::new().message_timeout(Some(SOON)).write_timeout(None).close_timeout(SOON);
+    let config = config.idle_timeout(None).ping_interval(None).high_water_mark(64 << 20);
+    let (mut event_loop, door) = Door::new(config);
+    let mut client = door.open(&mut event_loop, &mut script);
+    told.expect("open");
+    client.send("02 01 'a'");
+    let fragment = masked(&wire("00 01 'b'"));
+    turn_until(&mut event_loop, &mut script, |event_loop, _| {
+        let given_up = event_loop.peers().is_empty();
+        if !given_up {
+            // It may have been given up already, and not be read any more.
+            let _ = client.try_write(&fragment);
+        }
+        given_up
+    });
+    let told = told.so_far();
+    assert!(told.last().unwrap().ends_with(" unclean MessageTimeout"), "{told:?}");
+}
+
+/// Only the time in which it was not read from does not count.
+#[cfg(unix)]
+#[test]
+fn a_peer_that_is_congested_now_and_then_has_no_more_time_for_its_message() {
+    let (mut script, told) = Script::echo();
+    let config = Config::new().message_timeout(Some(5 * SOON)).idle_timeout(None);
+    let (mut event_loop, door) = Door::new(config.ping_interval(None).high_water_mark(8));
+    let mut client = door.open(&mut event_loop, &mut script);
+    told.expect("open");
+    client.send("02 01 'a'");
+    let id = event_loop.peers().ids().next().unwrap();
+    for _ in 0..10 {
+        event_loop.turn(&mut script, Some(Duration::ZERO)).unwrap();
+        if client.has_input() {
+            client.expect("88 17 03F0 'message took too long'");
+            return;
+        }
+        assert_eq!(event_loop.peers().send(id, "0123456789"), SendStatus::Congested);
+        event_loop.turn(&mut script, Some(Duration::ZERO)).unwrap();
+        client.expect("81 0A '0123456789'");
+        told.expect("drain");
+        let_pass(SOON);
+    }
+    panic!("its time begins anew whenever it drains");
+}
+
+/// However slowly its header arrives: it leaves nothing behind that would have to be kept.
+#[cfg(unix)]
+#[test]
+fn a_ping_in_two_pieces_is_no_message_that_takes_too_long() {
+    let (mut script, told) = Script::echo();
+    let config = Config::new().message_timeout(Some(SOON)).idle_timeout(Some(NEVER));
+    let (mut event_loop, door) = Door::new(config.ping_interval(None));
+    let mut client = door.open(&mut event_loop, &mut script);
+    told.expect("open");
+    let ping = masked(&wire("89 00"));
+    let (begin, rest) = ping.split_at(3);
+    client.write(begin);
+    event_loop.turn(&mut script, Some(Duration::ZERO)).unwrap();
+    for _ in 0..5 {
+        let_pass(SOON);
+        client.write([rest, begin].concat());
+        event_loop.turn(&mut script, Some(Duration::ZERO)).unwrap();
+        client.expect("8A 00");
+        told.expect("ping");
+        event_loop.turn(&mut script, Some(Duration::ZERO)).unwrap();
+    }
+    let_pass(SOON);
+    event_loop.turn(&mut script, Some(Duration::ZERO)).unwrap();
+    assert!(!client.has_input());
+    assert_eq!(told.so_far(), [""; 0]);
+}
+
+/// It is not the peer's fault that it takes the loop several turns to read it.
+#[cfg(unix)]
+#[test]
+fn a_message_that_has_arrived_in_time_is_not_late_because_the_loop_is() {
+    let (mut script, told) = Script::echo();
+    let config = Config::new().message_timeout(Some(SOON)).idle_timeout(None).ping_interval(None);
+    let (mut event_loop, door) = Door::new(config.read_buffer_size(64));
+    let mut client = door.open(&mut event_loop, &mut script);
+    told.expect("open");
+    let message = frame(0x82, &[7; 1000]);
+    let masked = masked(&message);
+    let (begin, rest) = masked.split_at(100);
+    client.write(begin);
+    event_loop.turn(&mut script, Some(Duration::ZERO)).unwrap();
+    client.write(rest);
+    let_pass(SOON);
+    turn_until(&mut event_loop, &mut script, |_, _| client.has_input());
+    client.expect_bytes(&message);
+    told.expect("binary of 1000");
 }
 
 /// What was to be done about a peer that is gone is not done, nor waited for.

@@ -179,6 +179,26 @@ pub(crate) fn turn_until<H: Handler>(
     turns
 }
 
+/// Turns a loop until its handler panics, as an application does that survives that.
+#[cfg(unix)]
+#[track_caller]
+pub(crate) fn turn_until_panic(event_loop: &mut EventLoop, handler: &mut impl Handler) {
+    let turns = || turn_until(event_loop, handler, |_, _| false);
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(turns)).unwrap_err();
+    assert!(panic.is::<Bug>(), "it is the loop that panics");
+}
+
+/// Panics unless something is so, of which nothing is printed: a bug of the application's.
+#[cfg(unix)]
+pub(crate) fn assert_quietly(so: bool) {
+    if !so {
+        std::panic::resume_unwind(Box::new(Bug));
+    }
+}
+
+#[cfg(unix)]
+struct Bug;
+
 /// Checks that something takes at least so much time. It may always take more.
 #[track_caller]
 pub(crate) fn at_least(time: Duration, takes: impl FnOnce()) {
