@@ -1,5 +1,6 @@
 //! How long a connection has waited, and for how long it may.
 
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use super::config::Timeouts;
@@ -19,7 +20,7 @@ pub(super) struct Clocks {
     /// The peer has not been read from since, as it is congested.
     unread: Option<Instant>,
     /// The Ping of the loop's own that is not answered yet.
-    ping: Option<u32>,
+    ping: Option<NonZeroU32>,
     /// Whether a Ping of the application's is not answered yet.
     asked: bool,
 }
@@ -114,7 +115,7 @@ impl Clocks {
     }
 
     /// Notes that a Ping of our own is sent, and returns its payload.
-    pub(super) fn send_ping(&mut self, count: u32, now: Instant) -> [u8; 8] {
+    pub(super) fn send_ping(&mut self, count: NonZeroU32, now: Instant) -> [u8; 8] {
         (self.ping, self.waiting) = (Some(count), now);
         ping_payload(count)
     }
@@ -177,10 +178,10 @@ pub(super) enum Pong {
     Unsolicited,
 }
 
-fn ping_payload(count: u32) -> [u8; 8] {
+fn ping_payload(count: NonZeroU32) -> [u8; 8] {
     let mut payload = [0; 8];
     payload[..4].copy_from_slice(&PING_TAG);
-    payload[4..].copy_from_slice(&count.to_be_bytes());
+    payload[4..].copy_from_slice(&count.get().to_be_bytes());
     payload
 }
 
@@ -264,11 +265,11 @@ mod tests {
         let start = now();
         for (sent, expected) in [(30, 60), (31, 61), (1000, 1030)] {
             let mut clocks = Clocks::new(start);
-            clocks.send_ping(1, start + Duration::from_secs(sent));
+            clocks.send_ping(NonZeroU32::new(1).unwrap(), start + Duration::from_secs(sent));
             check(clocks, start, Wait::Life, [PING, IDLE, None], Some((expected, Expired::Idle)));
         }
         let mut clocks = Clocks::new(start);
-        clocks.send_ping(1, start);
+        clocks.send_ping(NonZeroU32::new(1).unwrap(), start);
         check(clocks, start, Wait::Life, [PING, None, None], None);
     }
 
@@ -276,7 +277,7 @@ mod tests {
     fn a_ping_that_was_stuck_in_the_queue_counts_from_when_it_was_written() {
         let start = now();
         let mut clocks = Clocks::new(start);
-        clocks.send_ping(1, start + Duration::from_secs(30));
+        clocks.send_ping(NonZeroU32::new(1).unwrap(), start + Duration::from_secs(30));
         clocks.unblocked(start + Duration::from_secs(100));
         check(clocks, start, Wait::Life, [PING, IDLE, None], Some((160, Expired::Idle)));
     }
@@ -285,13 +286,13 @@ mod tests {
     fn pongs_are_told_apart() {
         let start = now();
         let mut clocks = Clocks::new(start);
-        let own = clocks.send_ping(7, start);
+        let own = clocks.send_ping(NonZeroU32::new(7).unwrap(), start);
         assert_eq!(clocks.receive_pong(b"whatever"), Pong::Unsolicited);
         assert_eq!(clocks.receive_pong(&own), Pong::Own);
         assert_eq!(clocks.receive_pong(&own), Pong::Unsolicited);
 
         // The answer to a later Ping is one to all before it.
-        let own = clocks.send_ping(8, start);
+        let own = clocks.send_ping(NonZeroU32::new(8).unwrap(), start);
         clocks.asked();
         assert_eq!(clocks.receive_pong(b"whatever"), Pong::Asked);
         assert_eq!(clocks.receive_pong(&own), Pong::Unsolicited);

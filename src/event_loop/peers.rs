@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
@@ -36,7 +37,7 @@ pub struct Peers {
     open: usize,
     opening: usize,
     generation: u32,
-    pings: u32,
+    pings: NonZeroU32,
 }
 
 /// What is to be done when no handler is being called.
@@ -77,7 +78,7 @@ impl Peers {
             open: 0,
             opening: 0,
             generation: 0,
-            pings: 0,
+            pings: NonZeroU32::MIN,
         }
     }
 
@@ -470,7 +471,7 @@ impl Peers {
     pub(super) fn keep_alive(&mut self, id: PeerId) {
         let Self { entries, buffers, to_do, now, pings, .. } = self;
         let Some(entry) = find(entries, id).filter(|entry| entry.is_open()) else { return };
-        *pings = pings.wrapping_add(1);
+        *pings = pings.checked_add(1).unwrap_or(NonZeroU32::MIN);
         let payload = entry.clocks.send_ping(*pings, *now);
         entry.queue.push_frame(Header::new(Opcode::Ping, payload.len() as u64), &payload, buffers);
         to_do.settle(entry);
