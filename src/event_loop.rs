@@ -198,7 +198,8 @@ impl EventLoop {
     /// # Errors
     ///
     /// Fails if the socket cannot be made non-blocking or registered, if the loop is shutting down
-    /// or has [`Config::max_connections`] already, and with `InvalidInput` if target or fields could not have stood in a request.
+    /// or has [`Config::max_connections`] already, and with `InvalidInput` if target or fields
+    /// could not have stood in a request.
     pub fn adopt<'f>(
         &mut self,
         stream: std::net::TcpStream,

@@ -162,7 +162,8 @@ mod tests {
         assert_eq!(acceptor.next(now), Some(now));
         assert!(acceptor.accept(now, false).is_none());
         assert_eq!(acceptor.next(now), Some(now + RETRY));
-        // A listener whose own time has come cannot accept any sooner, and must not make the loop spin.
+        // A listener whose own time has come cannot accept any sooner, and must not make the loop
+        // spin.
         acceptor.listeners[0].pending = false;
         acceptor.listeners[0].retry = Some(now);
         assert_eq!(acceptor.next(now), Some(now + RETRY));

@@ -274,7 +274,8 @@ impl Peers {
     fn publish_but(&mut self, except: Option<PeerId>, topic: &str, message: Message<'_>) {
         let Some(topic) = self.topics.find(topic) else { return };
         let mut encoded = None;
-        // From the back: whose queue is full or whose connection is lost leaves while it is sent to.
+        // From the back: whose queue is full or whose connection is lost leaves while it is sent
+        // to.
         for place in (0..self.topics.subscribers(topic).len()).rev() {
             if let Some(&id) = self.topics.subscribers(topic).get(place)
                 && Some(id) != except

@@ -142,7 +142,8 @@ impl Timers {
         Some(id)
     }
 
-    /// Drops what cancelled timers have left behind where it matters, and memory that is not needed.
+    /// Drops what cancelled timers have left behind where it matters, and memory that is not
+    /// needed.
     fn tidy(&mut self) {
         let Self { entries, periods, .. } = self;
         if entries.len() > 2 * periods.len() + KEPT_ENTRIES {
