@@ -6,6 +6,7 @@ use super::clocks::Expired;
 use super::close::CloseCause;
 use super::deadlines::Deadlines;
 use super::entry::Stage;
+use super::peers::find;
 use super::{EVENTS, EventLoop, PeerId, Peers};
 use crate::handshake::Refusal;
 use crate::protocol::{CloseBody, CloseCode};
@@ -44,9 +45,7 @@ impl EventLoop {
         }
         while let Some((at, id)) = self.expiry.deadlines.pop_expired(now) {
             let Peers { entries, config, .. } = &mut self.peers;
-            let Some(entry) = entries.get_mut(id.index()).filter(|entry| entry.id == id) else {
-                continue;
-            };
+            let Some(entry) = find(entries, id) else { continue };
             if entry.clocks.armed != Some(at) {
                 continue;
             }
@@ -57,11 +56,9 @@ impl EventLoop {
                 _ => self.arm(id),
             }
         }
-        let entries = &self.peers.entries;
-        self.expiry.deadlines.compact(entries.len(), |at, id| {
-            entries
-                .get(id.index())
-                .is_some_and(|entry| entry.id == id && entry.clocks.armed == Some(at))
+        let peers = &self.peers;
+        self.expiry.deadlines.compact(peers.entries.len(), |at, id| {
+            peers.entry(id).is_some_and(|entry| entry.clocks.armed == Some(at))
         });
     }
 
@@ -125,9 +122,7 @@ impl EventLoop {
     /// Sees to it that the loop looks at the peer when its time is up.
     pub(super) fn arm(&mut self, id: PeerId) {
         let Peers { entries, config, .. } = &mut self.peers;
-        let Some(entry) = entries.get_mut(id.index()).filter(|entry| entry.id == id) else {
-            return;
-        };
+        let Some(entry) = find(entries, id) else { return };
         if let Some((at, _)) = entry.deadline(&config.timeouts)
             && entry.clocks.armed.is_none_or(|armed| at < armed)
         {

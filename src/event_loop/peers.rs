@@ -15,8 +15,7 @@ use super::timers::Timers;
 use super::topics::Topics;
 use super::transport::Transport;
 use super::{Peer, PeerId, SharedMessage};
-use crate::protocol::Header;
-use crate::protocol::{CloseBody, CloseCode, Message, Opcode};
+use crate::protocol::{CloseBody, CloseCode, Header, Message, Opcode};
 
 /// All peers of an [`EventLoop`](super::EventLoop): those whose opening handshake is done and whose
 /// `on_close` is not.
