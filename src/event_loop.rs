@@ -30,11 +30,14 @@ mod peer_id;
 mod peer_map;
 mod peers;
 mod remote;
+mod sending;
 mod settling;
 mod shared_message;
 mod timers;
+mod to_do;
 mod topics;
 mod transport;
+mod upkeep;
 mod write_queue;
 
 use std::io;

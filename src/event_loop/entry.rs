@@ -30,6 +30,14 @@ pub(super) struct Entry {
     pub(super) flags: Flags,
     pub(super) clocks: Clocks,
     pub(super) remote_addr: Option<SocketAddr>,
+    /// What few connections have.
+    pub(super) particulars: Option<Box<Particulars>>,
+}
+
+/// What few connections have, so that the others hold no room for it.
+#[derive(Debug, Default)]
+pub(super) struct Particulars {
+    /// The subprotocol that was agreed on.
     pub(super) subprotocol: Option<Box<str>>,
 }
 
@@ -93,8 +101,13 @@ impl Entry {
             flags: Flags::default(),
             clocks: Clocks::new(now),
             remote_addr,
-            subprotocol: None,
+            particulars: None,
         }
+    }
+
+    /// What few connections have, now that this one has some of it.
+    pub(super) fn particulars(&mut self) -> &mut Particulars {
+        self.particulars.get_or_insert_default()
     }
 
     /// Whether messages can be sent to it.

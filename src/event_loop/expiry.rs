@@ -6,7 +6,7 @@ use super::clocks::Expired;
 use super::close::CloseCause;
 use super::deadlines::Deadlines;
 use super::entry::Stage;
-use super::peers::find;
+use super::upkeep::find;
 use super::{EVENTS, EventLoop, PeerId, Peers};
 use crate::handshake::Refusal;
 use crate::protocol::{CloseBody, CloseCode};

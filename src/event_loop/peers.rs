@@ -1,6 +1,5 @@
 //! All peers, and what can be asked of them.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -9,11 +8,11 @@ use slab::Slab;
 
 use super::buffers::BufferPool;
 use super::close::CloseCause;
-use super::config::{Config, Overflow};
-use super::entry::{Entry, Stage};
+use super::config::Config;
+use super::entry::Entry;
 use super::timers::Timers;
+use super::to_do::ToDo;
 use super::topics::Topics;
-use super::transport::Transport;
 use super::{Peer, PeerId, SharedMessage};
 use crate::protocol::{CloseBody, CloseCode, Header, Message, Opcode};
 
@@ -32,22 +31,15 @@ pub struct Peers {
     /// When this turn began.
     pub(super) now: Instant,
     /// Of peers that can be sent messages: [`Entry::is_open`].
-    topics: Topics,
-    open: usize,
-    opening: usize,
-    generation: u32,
-    pings: NonZeroU32,
-}
-
-/// What is to be done when no handler is being called.
-#[derive(Debug, Default)]
-pub(super) struct ToDo {
-    /// Peers to flush, close or arm a deadline for.
-    pub(super) dirty: VecDeque<PeerId>,
-    /// Peers from which more can be read, although no event will say so.
-    pub(super) ready: VecDeque<PeerId>,
-    /// To shut down, and how long that may take.
-    pub(super) shutdown: Option<Duration>,
+    pub(super) topics: Topics,
+    /// How many peers there are.
+    pub(super) open: usize,
+    /// How many connections are in the middle of their opening handshake.
+    pub(super) opening: usize,
+    /// Of the connection that came last.
+    pub(super) generation: u32,
+    /// The number of the loop's latest Ping.
+    pub(super) pings: NonZeroU32,
 }
 
 /// What became of a message. Safe to ignore: the limits act by themselves.
@@ -256,264 +248,9 @@ impl Peers {
 
     /// The subprotocol that was chosen for the peer.
     pub fn subprotocol(&self, id: PeerId) -> Option<&str> {
-        self.entry(id).and_then(|entry| entry.subprotocol.as_deref())
-    }
-
-    fn broadcast_but(&mut self, except: Option<PeerId>, message: Message<'_>) {
-        let message = SharedMessage::new(message);
-        for index in 0..self.entries.capacity() {
-            if let Some(id) = self.entries.get(index).map(|entry| entry.id)
-                && Some(id) != except
-            {
-                self.send_shared(id, &message);
-            }
-        }
-    }
-
-    fn publish_but(&mut self, except: Option<PeerId>, topic: &str, message: Message<'_>) {
-        let Some(topic) = self.topics.find(topic) else { return };
-        let mut encoded = None;
-        // From the back: whose queue is full or whose connection is lost leaves while it is sent
-        // to.
-        for place in (0..self.topics.subscribers(topic).len()).rev() {
-            if let Some(&id) = self.topics.subscribers(topic).get(place)
-                && Some(id) != except
-            {
-                let encoded = encoded.get_or_insert_with(|| SharedMessage::new(message));
-                self.send_shared(id, encoded);
-            }
-        }
-    }
-
-    /// Queues a data frame or a Ping of the application's, if the peer may be sent one and has room
-    /// for it.
-    fn enqueue(
-        &mut self,
-        id: PeerId,
-        frame_len: usize,
-        push: impl FnOnce(&mut Entry, &mut BufferPool),
-    ) -> SendStatus {
-        self.write_early(id);
-        let Self { entries, buffers, config, to_do, now, .. } = self;
-        let Some(entry) = find(entries, id).filter(|entry| entry.is_open()) else {
-            return SendStatus::Dropped;
-        };
-        let limits = &config.limits;
-        let queued = entry.queue.len_but_pong();
-        if queued > limits.high_water_mark && queued.saturating_add(frame_len) > limits.write_queue
-        {
-            if config.overflow == Overflow::Close {
-                self.close_overfull(id);
-            }
-            return SendStatus::Dropped;
-        }
-        push(entry, buffers);
-        to_do.settle(entry);
-        if entry.queue.len() > limits.high_water_mark {
-            entry.congest(*now);
-        }
-        if entry.flags.congested { SendStatus::Congested } else { SendStatus::Queued }
-    }
-
-    /// Writes before the turn ends what would otherwise count as the peer's slowness, although its
-    /// socket was never asked.
-    fn write_early(&mut self, id: PeerId) {
-        let Self { entries, buffers, config, now, .. } = self;
-        let mark = config.limits.high_water_mark;
-        let Some(entry) = find(entries, id) else { return };
-        let refused = entry.flags.blocked && !entry.flags.writable;
-        if !entry.is_open() || refused || entry.queue.len() <= mark {
-            return;
-        }
-        entry.flags.writable = false;
-        if let Err(error) = entry.write(buffers, *now) {
-            self.drop_connection(id, CloseCause::Lost(error.kind()));
-        }
-    }
-
-    fn close_overfull(&mut self, id: PeerId) {
-        let Self { entries, buffers, .. } = self;
-        entries[id.index()].queue.discard_data(buffers);
-        let body = CloseBody { code: CloseCode::POLICY_VIOLATION, reason: "too slow to read" };
-        self.begin_close(id, body, CloseCause::QueueFull);
+        self.entry(id)?.particulars.as_ref()?.subprotocol.as_deref()
     }
 }
 
 /// §5.5: control frames have "a payload length of 125 bytes or less".
 const MAX_CONTROL_PAYLOAD: usize = 125;
-
-/// Below so many entries, their memory is not worth giving back.
-const KEPT_ENTRIES: usize = 1024;
-
-/// For the loop.
-impl Peers {
-    pub(super) fn insert(
-        &mut self,
-        transport: Transport,
-        remote_addr: Option<SocketAddr>,
-    ) -> PeerId {
-        self.generation = self.generation.wrapping_add(1);
-        let vacancy = self.entries.vacant_entry();
-        let id = PeerId::new(vacancy.key(), self.generation);
-        let entry = vacancy.insert(Entry::new(id, transport, remote_addr, self.now));
-        self.to_do.settle(entry);
-        self.opening += 1;
-        id
-    }
-
-    /// How many connections are in the middle of their opening handshake.
-    pub(super) fn opening(&self) -> usize {
-        self.opening
-    }
-
-    /// Closes the socket and forgets the peer. Whoever it was, `on_close` has been called.
-    pub(super) fn remove(&mut self, id: PeerId) {
-        if self.entry(id).is_some() {
-            self.over(id);
-            let mut entry = self.entries.remove(id.index());
-            entry.queue.clear(&mut self.buffers);
-            if self.entries.is_empty() && self.entries.capacity() > KEPT_ENTRIES {
-                self.entries = Slab::new();
-            }
-        }
-    }
-
-    pub(super) fn entry(&self, id: PeerId) -> Option<&Entry> {
-        self.entries.get(id.index()).filter(|entry| entry.id == id)
-    }
-
-    pub(super) fn entry_mut(&mut self, id: PeerId) -> Option<&mut Entry> {
-        find(&mut self.entries, id)
-    }
-
-    /// Notes that the peer's opening handshake is done.
-    pub(super) fn open(&mut self, id: PeerId, response: Vec<u8>, subprotocol: Option<Box<str>>) {
-        let Self { entries, buffers, to_do, now, open, opening, .. } = self;
-        let entry = &mut entries[id.index()];
-        entry.queue.push_opaque(response, buffers);
-        (entry.stage, entry.subprotocol) = (Stage::Open, subprotocol);
-        (entry.clocks.received, entry.clocks.waiting) = (*now, *now);
-        *open += 1;
-        *opening -= 1;
-        to_do.settle(entry);
-    }
-
-    /// Answers an HTTP request, which is the end of the connection.
-    pub(super) fn respond(&mut self, id: PeerId, response: Vec<u8>) {
-        let Self { entries, buffers, .. } = self;
-        entries[id.index()].queue.push_opaque(response, buffers);
-        self.over(id);
-        self.linger(id);
-    }
-
-    /// Notes that the application has no more to do with the connection.
-    pub(super) fn over(&mut self, id: PeerId) {
-        self.topics.leave_all(id);
-        let Self { entries, now, open, opening, .. } = self;
-        if let Some(entry) = find(entries, id) {
-            *opening -= usize::from(entry.stage == Stage::Opening);
-            *open -= usize::from(entry.is_peer());
-            (entry.stage, entry.clocks.waiting) = (Stage::Over, *now);
-            entry.last_words = entry.queue.len();
-        }
-    }
-
-    /// Has a connection that is over end when what is queued is written and the other side has
-    /// ended.
-    pub(super) fn linger(&mut self, id: PeerId) {
-        let Self { entries, to_do, .. } = self;
-        if let Some(entry) = find(entries, id) {
-            read_again(entry, to_do);
-            to_do.settle(entry);
-        }
-    }
-
-    /// Answers a Ping: at once, or if the peer has much to read yet, when it has read it.
-    pub(super) fn pong(&mut self, id: PeerId, payload: &[u8]) {
-        let Self { entries, buffers, config, to_do, .. } = self;
-        let Some(entry) = find(entries, id) else { return };
-        let header = Header::new(Opcode::Pong, payload.len() as u64);
-        let frame_len = header.encoded_len() + payload.len();
-        // Pongs alone do not make a peer a slow one, for which its messages would suffer.
-        if entry.queue.len() + frame_len <= config.limits.high_water_mark {
-            entry.queue.pay_pong(buffers);
-            entry.queue.push_frame(header, payload, buffers);
-        } else {
-            entry.queue.owe_pong(header, payload, buffers);
-        }
-        to_do.settle(entry);
-    }
-
-    /// Sends Close and waits for the other side's, unless that is under way already.
-    pub(super) fn begin_close(&mut self, id: PeerId, body: CloseBody<'_>, cause: CloseCause) {
-        let Some(entry) = self.entry_mut(id).filter(|entry| entry.is_open()) else { return };
-        let owed = entry.closing.send_close();
-        debug_assert!(owed, "an open peer was not sent Close");
-        entry.cause = Some(cause);
-        self.topics.leave_all(id);
-        self.push_close(id, Some(body));
-    }
-
-    /// Queues a Close, behind the Pong that may be owed.
-    pub(super) fn push_close(&mut self, id: PeerId, body: Option<CloseBody<'_>>) {
-        let Self { entries, buffers, to_do, now, .. } = self;
-        let Some(entry) = find(entries, id) else { return };
-        entry.queue.pay_pong(buffers);
-        entry.queue.push_close(body, buffers);
-        entry.last_words = entry.queue.len();
-        entry.clocks.waiting = *now;
-        // Their Close may be behind what was not read for congestion.
-        read_again(entry, to_do);
-        to_do.settle(entry);
-    }
-
-    /// Sends a Ping to a peer that has been silent.
-    pub(super) fn keep_alive(&mut self, id: PeerId) {
-        let Self { entries, buffers, to_do, now, pings, .. } = self;
-        let Some(entry) = find(entries, id).filter(|entry| entry.is_open()) else { return };
-        *pings = pings.checked_add(1).unwrap_or(NonZeroU32::MIN);
-        let payload = entry.clocks.send_ping(*pings, *now);
-        entry.queue.push_frame(Header::new(Opcode::Ping, payload.len() as u64), &payload, buffers);
-        to_do.settle(entry);
-    }
-
-    /// Gives the connection up: the loop will end it without another word to the peer.
-    pub(super) fn drop_connection(&mut self, id: PeerId, cause: CloseCause) {
-        self.topics.leave_all(id);
-        let Self { entries, to_do, open, .. } = self;
-        if let Some(entry) = find(entries, id) {
-            *open -= usize::from(entry.is_peer());
-            entry.flags.dropped = true;
-            entry.cause.get_or_insert(cause);
-            to_do.settle(entry);
-        }
-    }
-}
-
-/// The connection with this id, if it is still there.
-pub(super) fn find(entries: &mut Slab<Entry>, id: PeerId) -> Option<&mut Entry> {
-    entries.get_mut(id.index()).filter(|entry| entry.id == id)
-}
-
-/// Reads from a peer again, if congestion had kept it from being read.
-fn read_again(entry: &mut Entry, to_do: &mut ToDo) {
-    if std::mem::take(&mut entry.flags.congested) {
-        to_do.read(entry);
-    }
-}
-
-impl ToDo {
-    /// Has the loop look at the peer before it waits again.
-    pub(super) fn settle(&mut self, entry: &mut Entry) {
-        if !std::mem::replace(&mut entry.flags.dirty, true) {
-            self.dirty.push_back(entry.id);
-        }
-    }
-
-    /// Has the loop read from the peer without waiting for an event.
-    pub(super) fn read(&mut self, entry: &mut Entry) {
-        if !std::mem::replace(&mut entry.flags.ready, true) {
-            self.ready.push_back(entry.id);
-        }
-    }
-}

@@ -1,0 +1,95 @@
+//! How messages get into write queues, and when they do not.
+
+use super::buffers::BufferPool;
+use super::close::CloseCause;
+use super::config::Overflow;
+use super::entry::Entry;
+use super::upkeep::find;
+use super::{PeerId, Peers, SendStatus, SharedMessage};
+use crate::protocol::{CloseBody, CloseCode, Message};
+
+impl Peers {
+    pub(super) fn broadcast_but(&mut self, except: Option<PeerId>, message: Message<'_>) {
+        let message = SharedMessage::new(message);
+        for index in 0..self.entries.capacity() {
+            if let Some(id) = self.entries.get(index).map(|entry| entry.id)
+                && Some(id) != except
+            {
+                self.send_shared(id, &message);
+            }
+        }
+    }
+
+    pub(super) fn publish_but(
+        &mut self,
+        except: Option<PeerId>,
+        topic: &str,
+        message: Message<'_>,
+    ) {
+        let Some(topic) = self.topics.find(topic) else { return };
+        let mut encoded = None;
+        // From the back: whose queue is full or whose connection is lost leaves while it is sent
+        // to.
+        for place in (0..self.topics.subscribers(topic).len()).rev() {
+            if let Some(&id) = self.topics.subscribers(topic).get(place)
+                && Some(id) != except
+            {
+                let encoded = encoded.get_or_insert_with(|| SharedMessage::new(message));
+                self.send_shared(id, encoded);
+            }
+        }
+    }
+
+    /// Queues a data frame or a Ping of the application's, if the peer may be sent one and has room
+    /// for it.
+    pub(super) fn enqueue(
+        &mut self,
+        id: PeerId,
+        frame_len: usize,
+        push: impl FnOnce(&mut Entry, &mut BufferPool),
+    ) -> SendStatus {
+        self.write_early(id);
+        let Self { entries, buffers, config, to_do, now, .. } = self;
+        let Some(entry) = find(entries, id).filter(|entry| entry.is_open()) else {
+            return SendStatus::Dropped;
+        };
+        let limits = &config.limits;
+        let queued = entry.queue.len_but_pong();
+        if queued > limits.high_water_mark && queued.saturating_add(frame_len) > limits.write_queue
+        {
+            if config.overflow == Overflow::Close {
+                self.close_overfull(id);
+            }
+            return SendStatus::Dropped;
+        }
+        push(entry, buffers);
+        to_do.settle(entry);
+        if entry.queue.len() > limits.high_water_mark {
+            entry.congest(*now);
+        }
+        if entry.flags.congested { SendStatus::Congested } else { SendStatus::Queued }
+    }
+
+    /// Writes before the turn ends what would otherwise count as the peer's slowness, although its
+    /// socket was never asked.
+    fn write_early(&mut self, id: PeerId) {
+        let Self { entries, buffers, config, now, .. } = self;
+        let mark = config.limits.high_water_mark;
+        let Some(entry) = find(entries, id) else { return };
+        let refused = entry.flags.blocked && !entry.flags.writable;
+        if !entry.is_open() || refused || entry.queue.len() <= mark {
+            return;
+        }
+        entry.flags.writable = false;
+        if let Err(error) = entry.write(buffers, *now) {
+            self.drop_connection(id, CloseCause::Lost(error.kind()));
+        }
+    }
+
+    fn close_overfull(&mut self, id: PeerId) {
+        let Self { entries, buffers, .. } = self;
+        entries[id.index()].queue.discard_data(buffers);
+        let body = CloseBody { code: CloseCode::POLICY_VIOLATION, reason: "too slow to read" };
+        self.begin_close(id, body, CloseCause::QueueFull);
+    }
+}

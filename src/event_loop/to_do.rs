@@ -1,0 +1,34 @@
+//! What is to be done when no handler is being called.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::PeerId;
+use super::entry::Entry;
+
+/// What is to be done when no handler is being called.
+#[derive(Debug, Default)]
+pub(super) struct ToDo {
+    /// Peers to flush, close or arm a deadline for.
+    pub(super) dirty: VecDeque<PeerId>,
+    /// Peers from which more can be read, although no event will say so.
+    pub(super) ready: VecDeque<PeerId>,
+    /// To shut down, and how long that may take.
+    pub(super) shutdown: Option<Duration>,
+}
+
+impl ToDo {
+    /// Has the loop look at the peer before it waits again.
+    pub(super) fn settle(&mut self, entry: &mut Entry) {
+        if !std::mem::replace(&mut entry.flags.dirty, true) {
+            self.dirty.push_back(entry.id);
+        }
+    }
+
+    /// Has the loop read from the peer without waiting for an event.
+    pub(super) fn read(&mut self, entry: &mut Entry) {
+        if !std::mem::replace(&mut entry.flags.ready, true) {
+            self.ready.push_back(entry.id);
+        }
+    }
+}
