@@ -33,6 +33,7 @@ mod remote;
 mod sending;
 mod settling;
 mod shared_message;
+mod stats;
 mod timers;
 mod to_do;
 mod topics;
@@ -55,6 +56,7 @@ pub use self::peer_map::PeerMap;
 pub use self::peers::{Peers, SendStatus};
 pub use self::remote::{Deferred, Remote, RemoteFull};
 pub use self::shared_message::SharedMessage;
+pub use self::stats::{ByteStats, CloseStats, ConnectionStats, MessageStats, RefusalStats, Stats};
 pub use self::timers::TimerId;
 
 use self::acceptor::Acceptor;
@@ -353,6 +355,7 @@ impl EventLoop {
             self.peers.remove(id);
             return Err(error);
         }
+        self.peers.stats.connections.accepted += 1;
         self.intake.insert(id);
         let Self { acceptor, intake, peers, .. } = self;
         let is_waiting =
@@ -360,7 +363,7 @@ impl EventLoop {
         let waiting = peers.opening().saturating_sub(intake.undecided());
         let most = peers.config.limits.handshakes;
         if let Some(oldest) = acceptor.admit(id, waiting, most, is_waiting) {
-            peers.drop_connection(oldest, CloseCause::Aborted);
+            peers.drop_opening(oldest, |refused| &mut refused.gave_way);
         }
         Ok(id)
     }

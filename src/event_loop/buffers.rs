@@ -31,6 +31,17 @@ pub(super) struct BufferPool {
     larger_bytes: usize,
     #[expect(clippy::vec_box, reason = "a queue is handed over as the box that a peer holds")]
     queues: Vec<Box<Pending>>,
+    pub(super) ledger: Ledger,
+}
+
+/// How much is in write queues, and has left them: kept here because whoever changes a queue has
+/// the pool at hand.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    /// Bytes in all queues of the pool's.
+    pub(super) queued: usize,
+    /// Bytes that sockets have taken.
+    pub(super) written: u64,
 }
 
 impl BufferPool {

@@ -27,6 +27,7 @@ pub(super) fn finish(
         return;
     };
     let cause = *entry.cause.get_or_insert(cause);
+    peers.stats.closed.count(cause);
     peers.over(id);
     let close = Close { code, reason, clean: code != NO_CLOSE.0, cause };
     handler.on_close(&mut Peer::new(peers, id), close);

@@ -110,6 +110,11 @@ impl Entry {
         self.particulars.get_or_insert_default()
     }
 
+    /// Whether its opening handshake is not done.
+    pub(super) fn is_opening(&self) -> bool {
+        self.stage == Stage::Opening
+    }
+
     /// Whether messages can be sent to it.
     pub(super) fn is_open(&self) -> bool {
         self.is_peer() && self.closing.is_open()

@@ -170,6 +170,7 @@ pub struct Answer(pub(super) Decision);
 pub(super) enum Decision {
     Upgrade(Acceptance),
     Respond(Response),
+    Refuse(Refusal),
     Deferred,
 }
 
@@ -201,7 +202,7 @@ impl<A: Into<Self>> From<Result<A, InvalidField>> for Answer {
 impl From<Refusal> for Answer {
     /// Answers with the refusal's HTTP response, and closes the connection.
     fn from(refusal: Refusal) -> Self {
-        refusal.response().into()
+        Self(Decision::Refuse(refusal))
     }
 }
 
@@ -210,6 +211,7 @@ impl fmt::Display for Answer {
         match &self.0 {
             Decision::Upgrade(_) => f.write_str("upgrade"),
             Decision::Respond(response) => write!(f, "{}", response.status()),
+            Decision::Refuse(refusal) => write!(f, "{}", refusal.status()),
             Decision::Deferred => f.write_str("deferred"),
         }
     }

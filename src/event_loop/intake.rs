@@ -125,7 +125,7 @@ impl Intake {
     pub(super) fn turn_away(&mut self, peers: &mut Peers, id: PeerId, refusal: Refusal) {
         let method = match std::mem::take(&mut self.receivers[id.index()]).stage {
             Receiving::Head(head) if head.is_empty() => {
-                return peers.drop_connection(id, CloseCause::Aborted);
+                return peers.drop_opening(id, |refused| &mut refused.silent);
             }
             Receiving::Head(head) => head.method(),
             Receiving::Decision(undecided) => undecided.method,
@@ -134,6 +134,7 @@ impl Intake {
                 return peers.drop_connection(id, CloseCause::Aborted);
             }
         };
+        peers.stats.refused.count(refusal);
         respond(peers, id, &refusal.response(), method);
     }
 
@@ -176,12 +177,16 @@ impl Intake {
                 peers.linger(id);
             }
             Ok(n) => {
+                peers.stats.bytes.received += n as u64;
                 if n == buffer.len() || entry.flags.hung_up || !SHORT_READ_IS_LAST {
                     peers.to_do.read(entry);
                 }
                 Reception { peers, handler, shared, id }.receive(receiver, &mut buffer[..n]);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) if matches!(&receiver.stage, Receiving::Head(head) if head.is_empty()) => {
+                peers.drop_opening(id, |refused| &mut refused.silent);
+            }
             Err(error) => peers.drop_connection(id, CloseCause::Lost(error.kind())),
         }
     }
@@ -305,7 +310,9 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
                 Receiving::Frames(None)
             }
             (Decision::Upgrade(_), None) => self.refuse(Refusal::UpgradeRequired, method),
+            (Decision::Refuse(refusal), _) => self.refuse(refusal, method),
             (Decision::Respond(response), _) => {
+                self.peers.stats.count_response(&response);
                 respond(self.peers, self.id, &response, method);
                 Receiving::default()
             }
@@ -326,6 +333,7 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
     }
 
     fn refuse(&mut self, refusal: Refusal, method: Method) -> Receiving {
+        self.peers.stats.refused.count(refusal);
         respond(self.peers, self.id, &refusal.response(), method);
         Receiving::default()
     }
@@ -403,6 +411,7 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         let open = entry.is_open();
         match event {
             Event::Message(message) if open => {
+                self.peers.stats.messages.received += 1;
                 self.handler.on_message(&mut Peer::new(self.peers, self.id), message);
             }
             // Our Close is sent: whoever closes does not wait for more messages.

@@ -10,6 +10,7 @@ use super::buffers::BufferPool;
 use super::close::CloseCause;
 use super::config::Config;
 use super::entry::Entry;
+use super::stats::Stats;
 use super::timers::Timers;
 use super::to_do::ToDo;
 use super::topics::Topics;
@@ -40,6 +41,8 @@ pub struct Peers {
     pub(super) generation: u32,
     /// The number of the loop's latest Ping.
     pub(super) pings: NonZeroU32,
+    /// What has been counted so far. What there is now is not in it.
+    pub(super) stats: Stats,
 }
 
 /// What became of a message. Safe to ignore: the limits act by themselves.
@@ -70,6 +73,7 @@ impl Peers {
             opening: 0,
             generation: 0,
             pings: NonZeroU32::MIN,
+            stats: Stats::default(),
         }
     }
 
@@ -105,16 +109,18 @@ impl Peers {
         let message = message.into();
         let header = Header::new(message.opcode(), message.len() as u64);
         let frame_len = header.encoded_len() + message.len();
-        self.enqueue(id, frame_len, |entry, buffers| {
+        let status = self.enqueue(id, frame_len, |entry, buffers| {
             entry.queue.push_frame(header, message.as_bytes(), buffers);
-        })
+        });
+        self.count_sent(status)
     }
 
     /// Sends a message that is shared with other peers, without copying it.
     pub fn send_shared(&mut self, id: PeerId, message: &SharedMessage) -> SendStatus {
-        self.enqueue(id, message.frame().len(), |entry, buffers| {
+        let status = self.enqueue(id, message.frame().len(), |entry, buffers| {
             entry.queue.push_shared(message.frame(), buffers);
-        })
+        });
+        self.count_sent(status)
     }
 
     /// Sends a message to all peers. It is encoded once; a slow peer does not delay the others.

@@ -49,7 +49,7 @@ impl Peers {
         push: impl FnOnce(&mut Entry, &mut BufferPool),
     ) -> SendStatus {
         self.write_early(id);
-        let Self { entries, buffers, config, to_do, now, .. } = self;
+        let Self { entries, buffers, config, to_do, now, stats, .. } = self;
         let Some(entry) = find(entries, id).filter(|entry| entry.is_open()) else {
             return SendStatus::Dropped;
         };
@@ -57,6 +57,7 @@ impl Peers {
         let queued = entry.queue.len_but_pong();
         if queued > limits.high_water_mark && queued.saturating_add(frame_len) > limits.write_queue
         {
+            stats.messages.dropped += 1;
             if config.overflow == Overflow::Close {
                 self.close_overfull(id);
             }

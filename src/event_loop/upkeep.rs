@@ -56,7 +56,7 @@ impl Peers {
 
     /// Notes that the peer's opening handshake is done.
     pub(super) fn open(&mut self, id: PeerId, response: Vec<u8>, subprotocol: Option<Box<str>>) {
-        let Self { entries, buffers, to_do, now, open, opening, .. } = self;
+        let Self { entries, buffers, to_do, now, open, opening, stats, .. } = self;
         let entry = &mut entries[id.index()];
         entry.queue.push_opaque(response, buffers);
         entry.stage = Stage::Open;
@@ -66,6 +66,7 @@ impl Peers {
         (entry.clocks.received, entry.clocks.waiting) = (*now, *now);
         *open += 1;
         *opening -= 1;
+        stats.connections.opened += 1;
         to_do.settle(entry);
     }
 
@@ -150,6 +151,11 @@ impl Peers {
 
     /// Gives the connection up: the loop will end it without another word to the peer.
     pub(super) fn drop_connection(&mut self, id: PeerId, cause: CloseCause) {
+        // Whoever has a better cause to count has counted it.
+        if self.entry(id).is_some_and(Entry::is_opening) {
+            self.stats.refused.count_dropped(cause);
+            self.over(id);
+        }
         self.topics.leave_all(id);
         let Self { entries, to_do, open, .. } = self;
         if let Some(entry) = find(entries, id) {

@@ -78,7 +78,7 @@ impl WriteQueue {
         let frame_len = header.encoded_len() + payload.len();
         let pending = self.pending(pool);
         encode_frame(header, payload, pending.room(frame_len, pool));
-        pending.bytes += frame_len;
+        pending.add(frame_len, pool);
     }
 
     /// Appends a Close.
@@ -86,13 +86,13 @@ impl WriteQueue {
         let frame_len = 2 + body.map_or(0, |body| body.encoded_len());
         let pending = self.pending(pool);
         encode_close(body, None, pending.room(frame_len, pool));
-        pending.bytes += frame_len;
+        pending.add(frame_len, pool);
     }
 
     /// Appends bytes that are no frame: an HTTP response.
     pub(super) fn push_opaque(&mut self, bytes: Vec<u8>, pool: &mut BufferPool) {
         let pending = self.pending(pool);
-        pending.bytes += bytes.len();
+        pending.add(bytes.len(), pool);
         pending.segments.push_back(Segment::Opaque(bytes));
     }
 
@@ -100,7 +100,7 @@ impl WriteQueue {
     /// only make a vectored write longer, which costs more than the copy.
     pub(super) fn push_shared(&mut self, frame: &Arc<Vec<u8>>, pool: &mut BufferPool) {
         let pending = self.pending(pool);
-        pending.bytes += frame.len();
+        pending.add(frame.len(), pool);
         if frame.len() <= BLOCK_SIZE && !pending.segments.is_empty() {
             pending.room(frame.len(), pool).extend_from_slice(frame);
         } else {
@@ -114,8 +114,10 @@ impl WriteQueue {
     /// reading is owed one Pong, however many it asked for.
     pub(super) fn owe_pong(&mut self, header: Header, payload: &[u8], pool: &mut BufferPool) {
         let pending = self.pending(pool);
+        pool.ledger.queued -= pending.owed_pong.len();
         pending.owed_pong.clear();
         encode_frame(header, payload, &mut pending.owed_pong);
+        pool.ledger.queued += pending.owed_pong.len();
     }
 
     /// Appends the Pong that is owed, if one is.
@@ -129,6 +131,7 @@ impl WriteQueue {
     /// does what is no frame.
     pub(super) fn discard_data(&mut self, pool: &mut BufferPool) {
         let Some(mut pending) = self.pending.take() else { return };
+        pool.ledger.queued -= pending.len();
         let mut written = std::mem::take(&mut pending.written);
         pending.bytes = 0;
         let mut control_frames = Vec::new();
@@ -148,6 +151,7 @@ impl WriteQueue {
             pending.room(control_frames.len(), pool).extend_from_slice(&control_frames);
             pending.bytes += control_frames.len();
         }
+        pool.ledger.queued += pending.len();
         self.put_back(pending, pool);
     }
 
@@ -174,6 +178,7 @@ impl WriteQueue {
     /// Gives everything back to the pool.
     pub(super) fn clear(&mut self, pool: &mut BufferPool) {
         if let Some(mut pending) = self.pending.take() {
+            pool.ledger.queued -= pending.len();
             while let Some(segment) = pending.segments.pop_front() {
                 if let Segment::Owned(block) = segment {
                     pool.give(block);
@@ -210,6 +215,12 @@ impl Pending {
 
     fn len(&self) -> usize {
         self.bytes + self.owed_pong.len()
+    }
+
+    /// Notes that there are so many bytes more.
+    fn add(&mut self, n: usize, pool: &mut BufferPool) {
+        self.bytes += n;
+        pool.ledger.queued += n;
     }
 
     fn pay_pong(&mut self, pool: &mut BufferPool) {
@@ -286,6 +297,8 @@ impl Pending {
     fn advance(&mut self, n: usize, pool: &mut BufferPool) {
         self.bytes -= n;
         self.written += n;
+        pool.ledger.queued -= n;
+        pool.ledger.written += n as u64;
         while let Some(segment) = self.segments.front()
             && self.written >= segment.bytes().len()
         {

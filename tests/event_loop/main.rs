@@ -23,6 +23,8 @@ mod opening;
 mod remote;
 #[cfg(unix)]
 mod signs_of_life;
+#[cfg(unix)]
+mod stats;
 mod timeouts;
 mod timers;
 mod topics;

@@ -62,7 +62,22 @@ impl Rig {
     }
 
     fn flush(&mut self, socket: &mut Socket) -> Flushed {
-        self.queue.flush(socket, &mut self.pool).unwrap()
+        let flushed = self.queue.flush(socket, &mut self.pool).unwrap();
+        assert_eq!(self.pool.ledger.queued, self.queue.len());
+        assert_eq!(self.pool.ledger.written, socket.taken.len() as u64);
+        flushed
+    }
+}
+
+/// Whatever a test did, the ledger agrees with what is in the queue at its end.
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        assert_eq!(self.pool.ledger.queued, self.queue.len());
+        self.queue.clear(&mut self.pool);
+        assert_eq!(self.pool.ledger.queued, 0);
     }
 }
 
@@ -80,7 +95,7 @@ fn everything_sent_in_a_turn_goes_out_in_one_write() {
     }
     let mut socket = Socket::endless();
     assert_eq!(rig.flush(&mut socket), Flushed::All);
-    assert_eq!((socket.writes, socket.taken), (1, rig.expected));
+    assert_eq!((socket.writes, &socket.taken), (1, &rig.expected));
 }
 
 #[test]
@@ -92,7 +107,7 @@ fn small_large_and_shared_frames_go_out_in_one_vectored_write_in_order() {
     rig.push(Opcode::Ping, b"");
     let mut socket = Socket::endless();
     assert_eq!(rig.flush(&mut socket), Flushed::All);
-    assert_eq!((socket.writes, socket.taken), (1, rig.expected));
+    assert_eq!((socket.writes, &socket.taken), (1, &rig.expected));
 }
 
 #[test]
@@ -103,7 +118,7 @@ fn a_queue_with_more_segments_than_a_write_takes_is_still_written_whole() {
     }
     let mut socket = Socket::endless();
     assert_eq!(rig.flush(&mut socket), Flushed::All);
-    assert_eq!((socket.writes, socket.taken), (3, rig.expected));
+    assert_eq!((socket.writes, &socket.taken), (3, &rig.expected));
 }
 
 #[test]
@@ -278,7 +293,7 @@ proptest! {
         }
         socket.room = [usize::MAX; 1000].into();
         prop_assert_eq!(rig.flush(&mut socket), Flushed::All);
-        prop_assert_eq!(socket.taken, rig.expected);
+        prop_assert_eq!(&socket.taken, &rig.expected);
     }
 
     /// Whatever was taken when data is discarded, what comes out is whole frames.
