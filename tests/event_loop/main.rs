@@ -19,12 +19,16 @@ mod freedom;
 mod last_words;
 mod lifecycle;
 mod listeners;
+#[cfg(unix)]
+mod many_peers;
 mod opening;
 mod remote;
 #[cfg(unix)]
 mod signs_of_life;
 #[cfg(unix)]
 mod stats;
+#[cfg(unix)]
+mod storm;
 mod timeouts;
 mod timers;
 mod topics;

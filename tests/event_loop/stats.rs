@@ -8,8 +8,8 @@ use wsloop::{
 };
 
 use super::common::{
-    Client, Door, NEVER, REQUEST, Script, assert_quietly, masked, turn_until, turn_until_panic,
-    wire,
+    Client, Door, NEVER, REQUEST, Script, assert_quietly, frame, masked, turn_until,
+    turn_until_panic, wire,
 };
 
 /// Soon, but nothing here depends on how soon.
@@ -364,6 +364,42 @@ fn bytes_are_those_on_the_wire() {
     let after = event_loop.peers().stats().bytes;
     assert_eq!(after.received - before.received, sent.len() as u64);
     assert_eq!((after.sent - before.sent, after.queued), (7 + 4, 0));
+}
+
+#[test]
+fn nothing_that_clients_wrote_or_read_goes_uncounted() {
+    let (mut script, _told) = Script::echo();
+    let (mut event_loop, door) = Door::new(patient());
+    let (mut written, mut read) = (0, 0);
+    let mut clients = Vec::new();
+    for number in 0..100 {
+        let mut client = door.connect();
+        let messages = masked(&frame(0x82, &vec![7; number / 2])).repeat(number);
+        let sent =
+            [REQUEST.as_bytes(), &messages, &masked(&wire("88 02 03E8  81 02 'no'"))].concat();
+        client.write(&sent);
+        client.end();
+        written += sent.len() as u64;
+        clients.push(client);
+        turn_until_counted(&mut event_loop, &mut script, |stats| {
+            stats.connections.accepted == number as u64 + 1
+        });
+    }
+    // Some of it may wait until they read.
+    turn_until(&mut event_loop, &mut script, |event_loop, _| {
+        for client in &mut clients {
+            read += client.read_available_of(1 << 20).len() as u64;
+        }
+        let connections = event_loop.peers().stats().connections;
+        connections.opening + connections.open + connections.ending == 0
+    });
+    let stats = turn_until_empty(&mut event_loop, &mut script);
+    for client in &mut clients {
+        read += client.read_to_end().len() as u64;
+    }
+    assert_eq!(occurred(stats.closed.causes()), [("remote", 100)]);
+    assert_eq!((stats.messages.received, stats.messages.sent), (99 * 50, 99 * 50));
+    assert_eq!((stats.bytes.received, stats.bytes.sent), (written, read));
 }
 
 /// What the sum over all peers says, the ledger knows without asking them: while queues fill, drain, are

@@ -137,7 +137,12 @@ impl Door {
     }
 
     pub(crate) fn connect(&self) -> Client<UnixStream> {
-        Client::over(UnixStream::connect(&self.path).unwrap())
+        Client::over(self.knock())
+    }
+
+    /// Connects, with nothing but a socket.
+    pub(crate) fn knock(&self) -> UnixStream {
+        UnixStream::connect(&self.path).unwrap()
     }
 
     /// Connects, and has the loop shake hands.
