@@ -112,6 +112,27 @@ fn a_broadcast_is_encoded_once_however_many_peers_there_are() {
     }
 }
 
+#[test]
+fn a_broadcast_copies_its_payload_once_however_many_peers_there_are() {
+    const LEN: usize = 1024;
+    let mut broadcast = |peer: &mut Peer<'_>, message: Message<'_>| {
+        peer.peers().broadcast(message);
+    };
+    let (request, reply) =
+        (frame(Opcode::Binary, true, &sample(LEN)), unmasked(Opcode::Binary, &sample(LEN)));
+    let mut bytes_with = |peers| {
+        let mut world = World::new(&mut broadcast, peers);
+        world.exchange(10, &[&request], &reply);
+        measure(|| world.exchange(100, &[&request], &reply)).bytes_total
+    };
+    let few = bytes_with(2);
+    assert!(few < 2 * LEN as u64 * 100, "{few} bytes for 100 broadcasts of {LEN}");
+    assert_eq!(bytes_with(200), few, "with 200 peers, and with 2");
+    // There are not as many spare queues: some of these are allocated, and freed, but hold no copy.
+    let many = bytes_with(300);
+    assert!(many - few < 300 * 100 * LEN as u64 / 8, "{many} bytes with 300 peers, {few} with 2");
+}
+
 /// Connections that were opened, used and ended leave no memory behind, in whichever way they ended.
 #[test]
 fn a_thousand_connections_that_come_and_go() {

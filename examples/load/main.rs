@@ -1,4 +1,4 @@
-//! Puts load on an echo server, checks every reply, and tells what it cost the server.
+//! Puts load on an echo server, or one that broadcasts, checks every reply, and tells what it cost the server.
 //!
 //! ```sh
 //! cargo run --release --example load -- echo --server 127.0.0.1:9001 --connections 100 --size 20
@@ -12,6 +12,7 @@
 
 mod client;
 mod echo;
+mod fanout;
 mod flood;
 mod idle;
 mod process;
@@ -40,6 +41,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         "echo" => echo::run(&options),
         "idle" => idle::run(&options),
         "flood" => flood::run(&options),
+        "fanout" => fanout::run(&options),
         mode => Err(format!("unknown mode '{mode}'\n{USAGE}").into()),
     }
 }
@@ -61,13 +63,14 @@ const USAGE: &str = "usage: load MODE --server ADDR [OPTION]...
   load echo    keeps connections busy: each has a number of messages in flight until all are echoed
   load idle    opens connections, has each echo one message, and closes them
   load flood   sends messages and reads none, until the server takes no more, beside one that does read
+  load fanout  sends messages on one connection that the server passes on to all, this one included
 
   --server ADDR       where the server listens, such as 127.0.0.1:9001
   --pid PID           the server's process, to tell what it used; idle and flood need it
   --connections N     [100]
   --in-flight N       messages that each connection waits for at a time, of echo [1]
-  --size BYTES        of each message; 20, but 16384 for flood
-  --messages N        in all: of echo, and at most of flood [100000, 65536]
+  --size BYTES        of each message; 20, but 16384 for flood, 1024 for fanout
+  --messages N        in all: of echo, at most of flood, of fanout [100000, 65536, 100]
   --limit BYTES       fail if the server takes more: for each connection of idle, in all of flood";
 
 impl Options {
@@ -97,9 +100,13 @@ impl Options {
         if connections == 0 || in_flight == 0 {
             return Err("--connections and --in-flight are at least 1".into());
         }
-        let flood = mode == "flood";
-        let size = size.unwrap_or(if flood { 16 << 10 } else { 20 });
-        let messages = messages.unwrap_or(if flood { 64 << 10 } else { 100_000 });
+        let (usual_size, usual_messages) = match mode.as_str() {
+            "flood" => (16 << 10, 64 << 10),
+            "fanout" => (1 << 10, 100),
+            _ => (20, 100_000),
+        };
+        let size = size.unwrap_or(usual_size);
+        let messages = messages.unwrap_or(usual_messages);
         Ok(Some(Self { mode, server, process, connections, in_flight, size, messages, limit }))
     }
 

@@ -4,6 +4,7 @@
 //! there at once. Each test has a process of its own, for it takes more descriptors than shells allow.
 
 use std::os::unix::net::UnixStream;
+use std::process::Command;
 use std::time::Duration;
 
 use wsloop::{Config, EventLoop, Overflow};
@@ -159,4 +160,41 @@ fn a_slow_peer_among_a_thousand_loses_messages_if_it_may_and_stays() {
     assert_eq!(messages.len(), BROADCASTS - lost);
     assert!(messages.is_sorted_by_key(|(_, payload)| *payload), "in order");
     assert_eq!(event_loop.peers().len(), PEERS);
+}
+
+/// As many idle peers as the system lets a process have, up to ten thousand.
+#[test]
+fn a_message_for_all_is_written_to_all_in_the_same_turn() {
+    let name = "many_peers::a_message_for_all_is_written_to_all_in_the_same_turn";
+    if !in_own_process(name, "-n $(ulimit -Hn)") {
+        return;
+    }
+    let peers = ((descriptor_limit() - 100) / 2).min(10_000);
+    let (mut script, _told) = Script::echo();
+    let (mut event_loop, door) = Door::new(config());
+    let mut clients = open(&mut event_loop, &mut script, &door, peers);
+
+    for round in 0..3 {
+        let message = [round; 1024];
+        let frame = frame(0x82, &message);
+        let before = event_loop.peers().stats();
+        event_loop.peers().broadcast(&message);
+        let queued = event_loop.peers().stats();
+        assert_eq!(queued.messages.sent - before.messages.sent, peers as u64);
+        assert_eq!(queued.bytes.queued, (peers * frame.len()) as u64);
+        event_loop.turn(&mut script, Some(Duration::ZERO)).unwrap();
+        let after = event_loop.peers().stats();
+        assert_eq!(after.bytes.queued, 0);
+        assert_eq!(after.bytes.sent - before.bytes.sent, queued.bytes.queued);
+        for client in &mut clients {
+            client.expect_bytes(&frame);
+        }
+    }
+}
+
+/// How many descriptors this process may have.
+fn descriptor_limit() -> usize {
+    let output = Command::new("sh").args(["-c", "ulimit -n"]).output().unwrap();
+    let limit = String::from_utf8(output.stdout).unwrap();
+    limit.trim().parse().unwrap_or(usize::MAX)
 }
