@@ -60,7 +60,8 @@ pub struct ConnectionStats {
 
 /// Connections that were not let in, each by one cause.
 ///
-/// The causes are grouped by who has to do something about them.
+/// The causes are grouped by who has to do something about them. A [`Refusal`] that the handler
+/// answers with counts like one of the loop's own.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct RefusalStats {
@@ -148,7 +149,8 @@ pub struct MessageStats {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ByteStats {
-    /// Bytes that were read from sockets, whatever became of them.
+    /// Bytes that were read from sockets, whatever became of them. What another server had read of
+    /// an [adopted](super::EventLoop::adopt) connection is not among them.
     pub received: u64,
     /// Bytes that sockets took. Whether they arrived, nobody knows.
     pub sent: u64,
