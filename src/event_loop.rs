@@ -33,6 +33,7 @@ mod remote;
 mod sending;
 mod settling;
 mod shared_message;
+mod streaming;
 mod timers;
 mod to_do;
 mod topics;
@@ -47,7 +48,7 @@ use std::time::{Duration, Instant};
 use mio::Events;
 
 pub use self::close::{Close, CloseCause};
-pub use self::config::{Config, Overflow};
+pub use self::config::{Config, Delivery, Overflow};
 pub use self::handler::{Answer, Handler, IncomingRequest};
 pub use self::peer::Peer;
 pub use self::peer_id::PeerId;
@@ -55,6 +56,7 @@ pub use self::peer_map::PeerMap;
 pub use self::peers::{Peers, SendStatus};
 pub use self::remote::{Deferred, Remote, RemoteFull};
 pub use self::shared_message::SharedMessage;
+pub use self::streaming::StreamError;
 pub use self::timers::TimerId;
 
 use self::acceptor::Acceptor;

@@ -100,20 +100,21 @@ impl Peers {
 
     /// Sends a message.
     ///
-    /// It is queued whole or not at all, in the order of the calls.
+    /// It is queued whole or not at all, in the order of the calls. While another is being sent in
+    /// fragments, it waits until that is [finished](Self::begin_message).
     pub fn send<'m>(&mut self, id: PeerId, message: impl Into<Message<'m>>) -> SendStatus {
         let message = message.into();
         let header = Header::new(message.opcode(), message.len() as u64);
         let frame_len = header.encoded_len() + message.len();
-        self.enqueue(id, frame_len, |entry, buffers| {
-            entry.queue.push_frame(header, message.as_bytes(), buffers);
+        self.enqueue_message(id, frame_len, |queue, buffers| {
+            queue.push_frame(header, message.as_bytes(), buffers);
         })
     }
 
     /// Sends a message that is shared with other peers, without copying it.
     pub fn send_shared(&mut self, id: PeerId, message: &SharedMessage) -> SendStatus {
-        self.enqueue(id, message.frame().len(), |entry, buffers| {
-            entry.queue.push_shared(message.frame(), buffers);
+        self.enqueue_message(id, message.frame().len(), |queue, buffers| {
+            queue.push_shared(message.frame(), buffers);
         })
     }
 
@@ -209,7 +210,8 @@ impl Peers {
     /// A Close has room for 123 bytes of reason: a longer one is cut where its last character ends
     /// that fits. Messages that the peer sends from now on are not delivered. `on_close` follows
     /// when it has answered, or when [`close_timeout`](Config::close_timeout) is over. No effect on
-    /// a peer that is closing already. Status code 1010 is for clients to send (§7.4.1): in its
+    /// a peer that is closing already. A message that is being sent in fragments is cut, and what
+    /// waits behind it is discarded ([`begin_message`](Self::begin_message)). Status code 1010 is for clients to send (§7.4.1): in its
     /// place, the peer is sent 1011.
     pub fn close(&mut self, id: PeerId, code: CloseCode, reason: &str) {
         // §7.4.1: 1010 is a client's to send.
@@ -235,9 +237,10 @@ impl Peers {
         self.to_do.shutdown = Some(grace);
     }
 
-    /// How many bytes wait for the peer's socket to take them.
+    /// How many bytes wait for the peer's socket to take them, or for a message to be
+    /// [finished](Self::finish).
     pub fn queued_bytes(&self, id: PeerId) -> usize {
-        self.entry(id).map_or(0, |entry| entry.queue.len())
+        self.entry(id).map_or(0, Entry::queued_bytes)
     }
 
     /// Where the peer's connection comes from; `None` for a Unix socket, or if there is no such

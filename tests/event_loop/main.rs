@@ -23,6 +23,7 @@ mod opening;
 mod remote;
 #[cfg(unix)]
 mod signs_of_life;
+mod streaming;
 mod timeouts;
 mod timers;
 mod topics;
