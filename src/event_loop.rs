@@ -6,7 +6,8 @@
 //! 2. accept connections;
 //! 3. read once from each peer that has something to read, and call the [`Handler`];
 //! 4. fire timers, and look at the peers whose time is up;
-//! 5. write once to each peer that was sent anything, and end what is to end.
+//! 5. write once to each peer that was sent anything, hear those who have caught up by that, and
+//!    end what is to end.
 //!
 //! Handlers run between reading and writing and touch no socket: so everything that a peer is sent
 //! in a turn goes out in one write, and only one writer ever touches a socket.

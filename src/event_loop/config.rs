@@ -162,7 +162,8 @@ impl Config {
     ///
     /// A peer that is not above its [`high_water_mark`](Self::high_water_mark) may always be sent
     /// one more message, whatever its size: otherwise a message larger than the limit could never
-    /// be sent. So a queue holds at most the limit, or the mark and one message, whichever is more.
+    /// be sent. So a queue holds at most the limit, or the mark and one message, whichever is more,
+    /// and again as much while a [message in fragments](super::Peers::begin_message) is sent.
     /// What happens to a message over the limit is for [`overflow`](Self::overflow) to say. The
     /// default is four times the mark: room for a broadcast or two while a slow peer catches up,
     /// and 40 GB would take ten thousand peers which all stopped reading.

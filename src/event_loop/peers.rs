@@ -210,9 +210,11 @@ impl Peers {
     /// A Close has room for 123 bytes of reason: a longer one is cut where its last character ends
     /// that fits. Messages that the peer sends from now on are not delivered. `on_close` follows
     /// when it has answered, or when [`close_timeout`](Config::close_timeout) is over. No effect on
-    /// a peer that is closing already. A message that is being sent in fragments is cut, and what
-    /// waits behind it is discarded ([`begin_message`](Self::begin_message)). Status code 1010 is for clients to send (§7.4.1): in its
+    /// a peer that is closing already. Status code 1010 is for clients to send (§7.4.1): in its
     /// place, the peer is sent 1011.
+    ///
+    /// A message that is being sent in fragments is cut, and what waits behind it is discarded: see
+    /// [`begin_message`](Self::begin_message).
     pub fn close(&mut self, id: PeerId, code: CloseCode, reason: &str) {
         // §7.4.1: 1010 is a client's to send.
         let code =

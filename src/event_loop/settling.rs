@@ -64,6 +64,8 @@ impl EventLoop {
         let drained = entry.queue.len() <= config.limits.high_water_mark / 2;
         if drained && std::mem::take(&mut entry.flags.congested) {
             entry.clocks.resumed(*now);
+            // A stream never lets the queue be empty, which would be the time for it.
+            entry.queue.pay_pong(buffers);
             if entry.is_open() {
                 return Outcome::Drained;
             }

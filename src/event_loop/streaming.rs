@@ -70,12 +70,12 @@ impl Peers {
     ///
     /// Meanwhile:
     ///
-    /// * **Other messages to the peer wait**, whoever sends them and in whichever way, and follow in
+    /// * **Other messages to the peer wait**, whoever sends them and in whatever way, and follow in
     ///   order once the message is finished. They count as queued for
-    ///   [`queued_bytes`](Self::queued_bytes) and for the limits on them, so that a message which is
-    ///   never finished ends in [`Config::overflow`](super::Config::overflow). Fragments do not
-    ///   wait for them, and so are judged without them: both together take at most twice the
-    ///   limit.
+    ///   [`queued_bytes`](Self::queued_bytes) and for the limits, behind the fragments, so that a
+    ///   message which is never finished ends in [`Config::overflow`](super::Config::overflow).
+    ///   Fragments are judged without them, as they do not wait for them: in all, a queue may hold
+    ///   as much as [`write_queue_limit`](super::Config::write_queue_limit) says of each.
     /// * **Pings, Pongs and Close pass** between fragments. To [`close`](Self::close) the peer cuts
     ///   the message short: Close follows the fragments that were written, the peer never sees the
     ///   message's end, and what waits behind it is discarded. The same is true if the peer closes,

@@ -63,7 +63,8 @@ fn obey(peer: &mut Peer<'_>, order: &str) -> String {
         }
         "close" => {
             peer.close(CloseCode::NORMAL, object);
-            return format!("{:?} {:?}", peer.write("too late"), peer.finish());
+            let [write, finish] = [peer.write("too late"), peer.finish()];
+            return format!("{write:?} {finish:?}, {} to go", peer.queued_bytes());
         }
         _ => unreachable!("no such order: {order}"),
     };
@@ -81,7 +82,11 @@ struct Stage {
 
 impl Stage {
     fn new(config: Config) -> Self {
-        let server = Server::start(config, obedient());
+        Self::with(config, obedient())
+    }
+
+    fn with(config: Config, (script, told): (Script, Told)) -> Self {
+        let server = Server::start(config, (script, told));
         let client = server.open();
         Self { server, client }
     }
@@ -240,8 +245,8 @@ fn closing_cuts_the_message_and_discards_what_waits_behind_it() {
     stage.order("begin text", "Queued");
     stage.order("write Hel", "Queued");
     stage.order("send behind", "Queued");
-    stage.order("close enough", "Ok(Dropped) Ok(Dropped)");
-    stage.client.expect("01 03 'Hel'  88 08 03E8 'enough'");
+    stage.order("close enough!", "Ok(Dropped) Ok(Dropped), 11 to go");
+    stage.client.expect("01 03 'Hel'  88 09 03E8 'enough!'");
     stage.client.send("88 02 03E8");
     stage.client.expect_end();
     stage.server.told.expect("close 1000 clean Local");
@@ -250,12 +255,18 @@ fn closing_cuts_the_message_and_discards_what_waits_behind_it() {
 
 #[test]
 fn the_peers_end_cuts_the_message() {
-    for (end, answer, told) in [
-        ("88 02 0FA0", "88 02 0FA0", "close 4000 clean Remote"),
-        ("83 00", "88 02 03EA", "close 1006 unclean Violation(ReservedOpcode)"),
-        ("", "", "close 1006 unclean EndOfStream"),
+    for (end, answer, told, left) in [
+        ("88 02 0FA0", "88 02 0FA0", "close 4000 clean Remote", "4 to go"),
+        ("83 00", "88 02 03EA", "close 1006 unclean Violation(ReservedOpcode)", "4 to go"),
+        ("", "", "close 1006 unclean EndOfStream", "0 to go"),
     ] {
-        let mut stage = Stage::new(Config::new());
+        let (mut script, receiver) = obedient();
+        let teller = script.teller();
+        script.on_close = Box::new(move |peer| {
+            assert_eq!(peer.write("gone"), Ok(SendStatus::Dropped));
+            teller.tell(&format!("{} to go", peer.queued_bytes()));
+        });
+        let mut stage = Stage::with(Config::new(), (script, receiver));
         stage.order("begin text", "Queued");
         stage.order("write Hel", "Queued");
         stage.order("send behind", "Queued");
@@ -265,6 +276,7 @@ fn the_peers_end_cuts_the_message() {
         stage.client.expect(answer);
         stage.client.expect_end();
         stage.server.told.expect(told);
+        stage.server.told.expect(left);
         stage.server.stop();
     }
 }
@@ -549,6 +561,45 @@ fn a_peer_that_reads_as_fast_as_it_is_written_to_has_its_share_of_a_turn() {
         source.sent > 1000
     });
     assert!(source.drains >= 1000 / 5, "{} drains", source.drains);
+}
+
+/// A Pong that found no room is due as soon as there is some. The queue may not be empty for hours.
+#[cfg(unix)]
+#[test]
+fn an_owed_pong_does_not_wait_for_the_end_of_a_message() {
+    // The mark: more than a socket holds.
+    let fragment = vec![0x55; MEGABYTE - 10];
+    let (mut script, _told) = Script::echo();
+    script.on_message = {
+        let fragment = fragment.clone();
+        Box::new(move |peer, _| {
+            peer.begin_message(MessageType::Binary).unwrap();
+            assert_eq!(peer.write(&fragment), Ok(SendStatus::Queued));
+        })
+    };
+    let mut drains = 0;
+    script.on_drain = {
+        let fragment = fragment.clone();
+        Box::new(move |peer| {
+            drains += 1;
+            let status = if drains < 4 { peer.write(&fragment) } else { peer.finish() };
+            assert_ne!(status, Ok(SendStatus::Dropped));
+        })
+    };
+    let (mut event_loop, door) = Door::new(patient().high_water_mark(MEGABYTE));
+    let mut client = door.open(&mut event_loop, &mut script);
+    let id = event_loop.peers().ids().next().unwrap();
+    // The Ping finds the queue at the mark.
+    client.send("81 00  89 02 'hi'");
+    turn_until(&mut event_loop, &mut script, |_, _| client.has_input());
+    assert_eq!(event_loop.peers().write(id, &fragment), Ok(SendStatus::Congested));
+    let mut received = Vec::new();
+    while !received.ends_with(&[0x80, 0]) {
+        turn_until(&mut event_loop, &mut script, |_, _| client.has_input());
+        received.extend(client.read_available_of(100 << 10));
+    }
+    let order: Vec<_> = frames(&received).into_iter().map(|(first_byte, _)| first_byte).collect();
+    assert_eq!(order, [0x02, 0x00, 0x8A, 0x00, 0x00, 0x00, 0x80]);
 }
 
 /// Nobody has to look at what `write` returns: what the socket takes is not held against the peer.
