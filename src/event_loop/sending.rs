@@ -66,16 +66,6 @@ impl Peers {
         push: impl FnOnce(&mut Entry, &mut BufferPool),
     ) -> SendStatus {
         self.write_early(id);
-        self.enqueue_in_turn(id, frame_len, push)
-    }
-
-    /// The same, without asking the socket before the turn ends.
-    pub(super) fn enqueue_in_turn(
-        &mut self,
-        id: PeerId,
-        frame_len: usize,
-        push: impl FnOnce(&mut Entry, &mut BufferPool),
-    ) -> SendStatus {
         let Self { entries, buffers, config, to_do, now, .. } = self;
         let Some(entry) = find(entries, id).filter(|entry| entry.is_open()) else {
             return SendStatus::Dropped;

@@ -156,7 +156,7 @@ impl Peers {
             Ok(None) => return Ok(SendStatus::Dropped),
             Ok(Some(_)) => return Err(StreamError::UnfinishedMessage),
         }
-        Ok(self.enqueue_fragment(id, 0, |entry, _| {
+        Ok(self.enqueue(id, 0, |entry, _| {
             entry.particulars().outgoing = Some(Outgoing::new(message_type));
         }))
     }
@@ -178,7 +178,7 @@ impl Peers {
         let piece = piece.into();
         let Some(outgoing) = self.in_progress(id)? else { return Ok(SendStatus::Dropped) };
         let header = Header { fin: false, ..outgoing.header(piece)? };
-        Ok(self.enqueue_fragment(id, header.encoded_len() + piece.len(), |entry, buffers| {
+        Ok(self.enqueue(id, header.encoded_len() + piece.len(), |entry, buffers| {
             entry.queue.push_frame(header, piece.as_bytes(), buffers);
             if let Some(outgoing) = entry.outgoing() {
                 outgoing.opcode = Opcode::Continuation;
@@ -203,7 +203,7 @@ impl Peers {
         let Some(outgoing) = self.in_progress(id)? else { return Ok(SendStatus::Dropped) };
         let header = outgoing.header(piece)?;
         let now = self.now;
-        Ok(self.enqueue_fragment(id, header.encoded_len() + piece.len(), |entry, buffers| {
+        Ok(self.enqueue(id, header.encoded_len() + piece.len(), |entry, buffers| {
             entry.queue.push_frame(header, piece.as_bytes(), buffers);
             entry.end_message(buffers, now);
         }))
@@ -235,24 +235,6 @@ impl Peers {
             Some(entry) => entry.outgoing().map(Some).ok_or(StreamError::NoMessage),
             None => Ok(None),
         }
-    }
-
-    /// Queues a fragment, if there is room for it.
-    ///
-    /// Where a peer keeps up, the socket would take fragments for as long as there are any, and the
-    /// other peers would wait. So it is asked once in a turn, as it always is, and before then only
-    /// if a fragment would otherwise be refused.
-    fn enqueue_fragment(
-        &mut self,
-        id: PeerId,
-        frame_len: usize,
-        push: impl FnOnce(&mut Entry, &mut BufferPool),
-    ) -> SendStatus {
-        let limits = &self.config.limits;
-        if self.entry(id).is_some_and(|entry| limits.is_full(entry.queue.len(), frame_len)) {
-            self.write_early(id);
-        }
-        self.enqueue_in_turn(id, frame_len, push)
     }
 
     /// Queues a message behind the one that is being sent in fragments.
