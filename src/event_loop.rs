@@ -6,7 +6,8 @@
 //! 2. accept connections;
 //! 3. read once from each peer that has something to read, and call the [`Handler`];
 //! 4. fire timers, and look at the peers whose time is up;
-//! 5. write once to each peer that was sent anything, and end what is to end.
+//! 5. write once to each peer that was sent anything, hear those who have caught up by that, and
+//!    end what is to end.
 //!
 //! Handlers run between reading and writing and touch no socket: so everything that a peer is sent
 //! in a turn goes out in one write, and only one writer ever touches a socket.
@@ -34,6 +35,7 @@ mod sending;
 mod settling;
 mod shared_message;
 mod stats;
+mod streaming;
 mod timers;
 mod to_do;
 mod topics;
@@ -48,7 +50,7 @@ use std::time::{Duration, Instant};
 use mio::Events;
 
 pub use self::close::{Close, CloseCause};
-pub use self::config::{Config, Overflow};
+pub use self::config::{Config, Delivery, Overflow};
 pub use self::handler::{Answer, Handler, IncomingRequest};
 pub use self::peer::Peer;
 pub use self::peer_id::PeerId;
@@ -57,6 +59,7 @@ pub use self::peers::{Peers, SendStatus};
 pub use self::remote::{Deferred, Remote, RemoteFull};
 pub use self::shared_message::SharedMessage;
 pub use self::stats::{ByteStats, CloseStats, ConnectionStats, MessageStats, RefusalStats, Stats};
+pub use self::streaming::StreamError;
 pub use self::timers::TimerId;
 
 use self::acceptor::Acceptor;

@@ -50,13 +50,14 @@ pub mod protocol;
 #[cfg(feature = "event-loop")]
 #[doc(no_inline)]
 pub use event_loop::{
-    Answer, Close, CloseCause, Config, Deferred, EventLoop, Handler, IncomingRequest, Overflow,
-    Peer, PeerId, PeerMap, Peers, Remote, RemoteFull, SendStatus, SharedMessage, Stats, TimerId,
+    Answer, Close, CloseCause, Config, Deferred, Delivery, EventLoop, Handler, IncomingRequest,
+    Overflow, Peer, PeerId, PeerMap, Peers, Remote, RemoteFull, SendStatus, SharedMessage, Stats,
+    StreamError, TimerId,
 };
 #[doc(no_inline)]
 pub use handshake::{Acceptance, HeadLimits, OriginPolicy, Refusal, Response};
 #[doc(no_inline)]
-pub use protocol::{CloseCode, Message, Violation};
+pub use protocol::{CloseCode, Message, MessageType, Piece, Violation};
 
 /// The README's examples are compiled and run with the others.
 #[cfg(all(doctest, feature = "event-loop"))]

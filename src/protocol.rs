@@ -31,7 +31,7 @@ pub use self::{
     decoder::{Decoder, Event},
     encoder::{Encoder, SendError, encode_close, encode_frame},
     frame::{Header, Opcode},
-    message::{Message, Piece},
+    message::{Message, MessageType, Piece},
     violation::Violation,
 };
 

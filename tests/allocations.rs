@@ -12,7 +12,7 @@ use std::time::Duration;
 use allocation_counter::measure;
 use socket2::SockRef;
 use wsloop::protocol::{Header, Opcode, encode_frame};
-use wsloop::{EventLoop, Handler, Message, Peer};
+use wsloop::{Config, Delivery, EventLoop, Handler, Message, MessageType, Peer, Piece, SendStatus};
 
 const MESSAGES: usize = 100_000;
 
@@ -78,6 +78,164 @@ fn messages_cut_in_the_middle() {
             let (front, back) = request.split_at(cut);
             let allocations = count(&mut Echo, WARM_UP, &[front, back], &reply);
             assert_eq!(allocations, 0, "{opcode:?}, cut at {cut}");
+        }
+    }
+}
+
+/// Sends what it receives, piece by piece.
+struct EchoInPieces;
+
+impl Handler for EchoInPieces {
+    fn on_message(&mut self, _: &mut Peer<'_>, _: Message<'_>) {
+        unreachable!("messages come in pieces");
+    }
+
+    fn on_piece(&mut self, peer: &mut Peer<'_>, piece: Piece<'_>) {
+        if piece.first {
+            peer.begin_message(piece.message.message_type()).unwrap();
+        }
+        match piece.last {
+            true => peer.write_last(piece.message).unwrap(),
+            false => peer.write(piece.message).unwrap(),
+        };
+    }
+}
+
+#[test]
+fn pieces_both_ways_with_a_ping_and_a_message_between_them() {
+    let mut request = frame(Opcode::Binary, false, &sample(1000));
+    request.extend(frame(Opcode::Ping, true, b"are you there?"));
+    request.extend(frame(Opcode::Continuation, false, &sample(20_000)));
+    request.extend(frame(Opcode::Continuation, true, &sample(96)));
+
+    let mut reply = Vec::new();
+    let fragment = |opcode| Header { fin: false, ..Header::new(opcode, 0) };
+    encode_frame(fragment(Opcode::Binary), &sample(1000), &mut reply);
+    reply.extend(unmasked(Opcode::Pong, b"are you there?"));
+    encode_frame(fragment(Opcode::Continuation), &sample(20_000), &mut reply);
+    reply.extend(unmasked(Opcode::Continuation, &sample(96)));
+
+    let config = || Config::new().delivery(Delivery::Pieces);
+    let mut echo = EchoInPieces;
+    let mut world = World::with_config(config(), &mut echo, 1);
+    world.exchange(WARM_UP, &[&request], &reply);
+    let allocations = measure(|| world.exchange(MESSAGES / 10, &[&request], &reply));
+    assert_eq!(allocations.count_total, 0, "in one read");
+
+    // What is sent meanwhile waits without more ado.
+    let mut echo_and_send = EchoAndSend(EchoInPieces);
+    reply.extend(unmasked(Opcode::Text, b"meanwhile"));
+    let mut world = World::with_config(config(), &mut echo_and_send, 1);
+    world.exchange(WARM_UP, &[&request], &reply);
+    let allocations = measure(|| world.exchange(MESSAGES / 10, &[&request], &reply));
+    assert_eq!(allocations.count_total, 0, "with a message that waits");
+}
+
+struct EchoAndSend(EchoInPieces);
+
+impl Handler for EchoAndSend {
+    fn on_message(&mut self, _: &mut Peer<'_>, _: Message<'_>) {}
+
+    fn on_piece(&mut self, peer: &mut Peer<'_>, piece: Piece<'_>) {
+        self.0.on_piece(peer, piece);
+        if piece.first {
+            peer.send("meanwhile");
+        }
+    }
+}
+
+/// A frame of 64 MiB, of which the loop never holds more than it reads at a time.
+#[test]
+fn a_huge_frame_in_pieces_takes_no_memory() {
+    const LEN: usize = 64 << 20;
+    let mut received = 0;
+    let mut count = Count(&mut received);
+    let config = Config::new().delivery(Delivery::Pieces).max_message_size(LEN as u64);
+    let mut world = World::with_config(config, &mut count, 1);
+    let chunk = vec![0x55; 64 << 10];
+    let mut send_one = || {
+        let header = Header { masking_key: Some(KEY), ..Header::new(Opcode::Binary, LEN as u64) };
+        let mut encoded = Vec::with_capacity(Header::MAX_LEN);
+        header.encode(&mut encoded);
+        world.clients[0].write_all(&encoded).unwrap();
+        let mut left = LEN;
+        while left > 0 {
+            match world.clients[0].write(&chunk[..left.min(chunk.len())]) {
+                Ok(n) => left -= n,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => panic!("{error}"),
+            }
+            world.turn_at_once();
+        }
+        for _ in 0..1_000 {
+            if world.handler.0.is_multiple_of(LEN) {
+                return;
+            }
+            world.turn();
+        }
+        panic!("{} bytes have been delivered", world.handler.0);
+    };
+    send_one();
+    let allocations = measure(send_one);
+    assert_eq!(received, 2 * LEN);
+    // The client's header.
+    assert_eq!((allocations.count_total, allocations.bytes_max), (1, Header::MAX_LEN as u64));
+}
+
+struct Count<'c>(&'c mut usize);
+
+impl Handler for Count<'_> {
+    fn on_message(&mut self, _: &mut Peer<'_>, _: Message<'_>) {}
+
+    fn on_piece(&mut self, _: &mut Peer<'_>, piece: Piece<'_>) {
+        *self.0 += piece.message.len();
+    }
+}
+
+/// Fragments of 64 KiB to a peer that reads, paced by the mark.
+#[test]
+fn a_message_in_fragments_uses_buffers_again() {
+    let mut source = Source { chunk: vec![0x55; 64 << 10], left: 0 };
+    let mut world = World::new(&mut source, 1);
+    let mut send = |fragments| {
+        world.handler.left = fragments;
+        let id = world.event_loop.peers().ids().next().unwrap();
+        let mut peer = world.event_loop.peers().peer(id).unwrap();
+        peer.begin_message(MessageType::Binary).unwrap();
+        world.handler.on_drain(&mut peer);
+        let mut missing = fragments * (10 + (64 << 10)) + 2;
+        while missing > 0 {
+            match world.clients[0].read(&mut world.buffer) {
+                Ok(n) => missing -= n,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => world.turn(),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    send(1_000);
+    let allocations = measure(|| send(10_000)).count_total;
+    // As the kernel takes more or less at a time, more or fewer of them wait to be used again.
+    assert!(allocations <= 4, "{allocations} allocations for 10000 fragments");
+}
+
+struct Source {
+    chunk: Vec<u8>,
+    left: usize,
+}
+
+impl Handler for Source {
+    fn on_message(&mut self, _: &mut Peer<'_>, _: Message<'_>) {}
+
+    fn on_drain(&mut self, peer: &mut Peer<'_>) {
+        while self.left > 0 {
+            self.left -= 1;
+            let status = peer.write(&self.chunk).unwrap();
+            if self.left == 0 {
+                peer.finish().unwrap();
+            }
+            if status != SendStatus::Queued {
+                return;
+            }
         }
     }
 }
@@ -235,7 +393,11 @@ struct World<'h, H> {
 
 impl<'h, H: Handler> World<'h, H> {
     fn new(handler: &'h mut H, clients: usize) -> Self {
-        let mut event_loop = EventLoop::new().unwrap();
+        Self::with_config(Config::new(), handler, clients)
+    }
+
+    fn with_config(config: Config, handler: &'h mut H, clients: usize) -> Self {
+        let mut event_loop = EventLoop::with_config(config).unwrap();
         let addr = event_loop.listen("127.0.0.1:0").unwrap();
         let mut world = Self { event_loop, handler, clients: Vec::new(), buffer: vec![0; 1 << 16] };
         for _ in 0..clients {

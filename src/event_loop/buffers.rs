@@ -1,5 +1,6 @@
 //! Spare memory, so that peers hold none while idle and none is allocated while busy.
 
+use super::config::Delivery;
 use super::write_queue::Pending;
 use crate::protocol::{Decoder, Role};
 
@@ -98,14 +99,17 @@ pub(super) struct DecoderPool {
 }
 
 impl DecoderPool {
-    pub(super) fn take(&mut self, max_message_size: u64) -> Box<Decoder> {
-        match self.decoders.pop() {
-            Some((decoder, capacity)) => {
-                self.bytes -= capacity;
-                decoder
-            }
-            None => Box::new(Decoder::new(Role::Server).max_message_size(max_message_size)),
+    /// Hands out a decoder. The settings are a loop's, and so the same for all of them.
+    pub(super) fn take(&mut self, max_message_size: u64, delivery: Delivery) -> Box<Decoder> {
+        if let Some((decoder, capacity)) = self.decoders.pop() {
+            self.bytes -= capacity;
+            return decoder;
         }
+        let decoder = Decoder::new(Role::Server).max_message_size(max_message_size);
+        Box::new(match delivery {
+            Delivery::Messages => decoder,
+            Delivery::Pieces => decoder.in_pieces(),
+        })
     }
 
     /// Takes back a decoder that is between messages and may go on to decode others.
@@ -154,7 +158,7 @@ mod tests {
     fn decoders_keep_their_buffers_within_bounds() {
         let mut pool = DecoderPool::default();
         for _ in 0..2 {
-            let mut decoders: Vec<_> = (0..20).map(|_| pool.take(1)).collect();
+            let mut decoders: Vec<_> = (0..20).map(|_| pool.take(1, Delivery::Messages)).collect();
             decoders
                 .iter_mut()
                 .for_each(|decoder| decoder.lend_buffer(Vec::with_capacity(1 << 20)));

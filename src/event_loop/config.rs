@@ -30,6 +30,7 @@ pub struct Config {
     pub(super) limits: Limits,
     pub(super) timeouts: Timeouts,
     pub(super) overflow: Overflow,
+    pub(super) delivery: Delivery,
     pub(super) head: HeadLimits,
     pub(super) policy: Policy,
 }
@@ -70,6 +71,26 @@ pub enum Overflow {
     DropMessage,
 }
 
+/// How what peers send is delivered.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Delivery {
+    /// As whole messages, to [`Handler::on_message`](super::Handler::on_message).
+    #[default]
+    Messages,
+    /// As pieces of messages, as they arrive, to [`Handler::on_piece`](super::Handler::on_piece).
+    ///
+    /// For messages too large to hold, or without an end: nothing is put together, so that however
+    /// long a message is, it takes no more memory than the loop reads from a peer at a time
+    /// ([`Config::read_buffer_size`]). All messages are delivered so, the short ones in a single
+    /// piece that is both first and last.
+    ///
+    /// [`Config::max_message_size`] still bounds a message's pieces together, so that handlers
+    /// which store them have a limit: raise it, to [`u64::MAX`] if there is to be none.
+    /// [`Config::message_timeout`] then is how long the next piece may take.
+    Pieces,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -91,6 +112,7 @@ impl Default for Config {
                 close: Duration::from_secs(5),
             },
             overflow: Overflow::Close,
+            delivery: Delivery::Messages,
             head: HeadLimits::default(),
             policy: Policy::default(),
         }
@@ -103,14 +125,21 @@ impl Config {
         Self::default()
     }
 
-    /// Sets the largest message that peers may send, assembled from all its fragments. Default: 16
-    /// MiB.
+    /// Sets the largest message that peers may send, all its fragments together, whether or not it
+    /// is [delivered](Self::delivery) in one piece. Default: 16 MiB.
     ///
     /// A peer that announces more is closed with status code 1009 before it has sent it. The
     /// default lets through what browsers send in practice; memory is only ever taken for bytes
     /// that arrived.
     pub fn max_message_size(mut self, bytes: u64) -> Self {
         self.limits.message_size = bytes;
+        self
+    }
+
+    /// Sets whether peers' messages are delivered whole or in pieces. Default:
+    /// [`Delivery::Messages`].
+    pub fn delivery(mut self, delivery: Delivery) -> Self {
+        self.delivery = delivery;
         self
     }
 
@@ -133,7 +162,8 @@ impl Config {
     ///
     /// A peer that is not above its [`high_water_mark`](Self::high_water_mark) may always be sent
     /// one more message, whatever its size: otherwise a message larger than the limit could never
-    /// be sent. So a queue holds at most the limit, or the mark and one message, whichever is more.
+    /// be sent. So a queue holds at most the limit, or the mark and one message, whichever is more,
+    /// and again as much while a [message in fragments](super::Peers::begin_message) is sent.
     /// What happens to a message over the limit is for [`overflow`](Self::overflow) to say. The
     /// default is four times the mark: room for a broadcast or two while a slow peer catches up,
     /// and 40 GB would take ten thousand peers which all stopped reading.
@@ -229,8 +259,10 @@ impl Config {
     ///
     /// A peer that takes longer is closed with status code 1008: it could otherwise hold the memory
     /// of an unfinished message for as long as it likes, at a byte a minute. The default lets 16
-    /// MiB through at 2.2 Mbit/s; raise it where large messages come over slow lines, or where a
-    /// message is an endless stream of fragments.
+    /// MiB through at 2.2 Mbit/s; raise it where large messages come over slow lines.
+    ///
+    /// With [`Delivery::Pieces`] no memory is held, and this is how long any piece may take after
+    /// the one before it: a message may go on for ever, but not stand still.
     pub fn message_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeouts.message = timeout;
         self

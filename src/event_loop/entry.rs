@@ -9,6 +9,7 @@ use super::buffers::BufferPool;
 use super::clocks::{Clocks, Expired, Wait};
 use super::close::CloseCause;
 use super::config::Timeouts;
+use super::streaming::Outgoing;
 use super::transport::Transport;
 use super::write_queue::{Flushed, WriteQueue};
 use crate::protocol::closing::Closing;
@@ -39,6 +40,8 @@ pub(super) struct Entry {
 pub(super) struct Particulars {
     /// The subprotocol that was agreed on.
     pub(super) subprotocol: Option<Box<str>>,
+    /// The message that is being sent in fragments.
+    pub(super) outgoing: Option<Outgoing>,
 }
 
 /// What the application knows of a connection.

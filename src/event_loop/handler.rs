@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::remote::{Deferred, Inbox};
 use super::{Close, Peer, PeerId, Peers, TimerId};
 use crate::handshake::{Acceptance, InvalidField, Offer, Refusal, Request, Response};
-use crate::protocol::Message;
+use crate::protocol::{CloseCode, Message, Piece};
 
 /// An application: one value that is told of everything that happens to all peers.
 ///
@@ -67,6 +67,59 @@ pub trait Handler {
     /// Called for each message, when it is complete.
     fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>);
 
+    /// Called for each piece of a message as it arrives, in place of
+    /// [`on_message`](Self::on_message), if that is what [`Delivery`](super::Delivery) asks for.
+    ///
+    /// Pieces are what a read happens to bring: frames are cut and come together as the network
+    /// has it. A peer's pieces come in order, those of its next message after the last of this
+    /// one, with those of other peers between them. Text is checked as it arrives, and no piece of
+    /// it ends inside a character. What came of a message that is never completed, because the
+    /// connection ends, is followed by `on_close`.
+    ///
+    /// By default, the peer is closed with status code 1011: whoever asks for pieces has to take
+    /// them.
+    ///
+    /// # Examples
+    ///
+    /// An echo server for messages of any size, which holds none of them:
+    ///
+    /// ```
+    /// use wsloop::{CloseCode, Config, Delivery, EventLoop, Handler, Message, Peer, Piece};
+    /// use wsloop::{SendStatus, StreamError};
+    ///
+    /// struct Echo;
+    ///
+    /// impl Handler for Echo {
+    ///     fn on_piece(&mut self, peer: &mut Peer<'_>, piece: Piece<'_>) {
+    ///         if echo(peer, piece).is_err() {
+    ///             peer.close(CloseCode::INTERNAL_ERROR, "out of step");
+    ///         }
+    ///     }
+    ///
+    ///     fn on_message(&mut self, _: &mut Peer<'_>, _: Message<'_>) {}
+    /// }
+    ///
+    /// fn echo(peer: &mut Peer<'_>, piece: Piece<'_>) -> Result<SendStatus, StreamError> {
+    ///     if piece.first {
+    ///         peer.begin_message(piece.message.message_type())?;
+    ///     }
+    ///     match piece.last {
+    ///         false => peer.write(piece.message),
+    ///         true => peer.write_last(piece.message),
+    ///     }
+    /// }
+    ///
+    /// let config = Config::new().delivery(Delivery::Pieces).max_message_size(u64::MAX);
+    /// let mut event_loop = EventLoop::with_config(config)?;
+    /// # event_loop.peers().shutdown(std::time::Duration::ZERO);
+    /// event_loop.run(&mut Echo)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    fn on_piece(&mut self, peer: &mut Peer<'_>, piece: Piece<'_>) {
+        let _ = piece;
+        peer.close(CloseCode::INTERNAL_ERROR, "messages are not taken in pieces here");
+    }
+
     /// Called for each Ping, which has been answered by then (RFC 6455 §5.5.2).
     fn on_ping(&mut self, peer: &mut Peer<'_>, payload: &[u8]) {
         let _ = (peer, payload);
@@ -77,9 +130,12 @@ pub trait Handler {
         let _ = (peer, payload);
     }
 
-    /// Called when a peer for which `send` has said [`Congested`](super::SendStatus::Congested) has
-    /// taken what waited for it, down to half of the
-    /// [`high_water_mark`](super::Config::high_water_mark).
+    /// Called when a peer for which `send` or `write` has said
+    /// [`Congested`](super::SendStatus::Congested) has taken what waited for it, down to half of
+    /// the [`high_water_mark`](super::Config::high_water_mark).
+    ///
+    /// What it has sent meanwhile is handled before, so that a handler which goes on sending here
+    /// does not keep it from being heard.
     fn on_drain(&mut self, peer: &mut Peer<'_>) {
         let _ = peer;
     }

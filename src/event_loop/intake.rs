@@ -225,7 +225,7 @@ impl Shared {
 struct Heard {
     /// A sign of life.
     alive: bool,
-    /// The end of a message.
+    /// The end of a message, or a piece of one.
     message: bool,
 }
 
@@ -355,9 +355,10 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         unfinished: Option<Box<Decoder>>,
         mut input: &mut [u8],
     ) -> (Option<Box<Decoder>>, Box<[u8]>) {
-        let max_size = self.peers.config.limits.message_size;
+        let (max_size, delivery) =
+            (self.peers.config.limits.message_size, self.peers.config.delivery);
         let decoders = &mut self.shared.decoders;
-        let mut decoder = unfinished.unwrap_or_else(|| decoders.take(max_size));
+        let mut decoder = unfinished.unwrap_or_else(|| decoders.take(max_size, delivery));
         let heard = self.handle_all(&mut decoder, &mut input);
 
         let Peers { entries, to_do, now, .. } = &mut *self.peers;
@@ -371,7 +372,7 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         if !decoder.is_in_message() {
             entry.clocks.message = None;
         } else if heard.message || entry.clocks.message.is_none() {
-            // The one that is in progress began in this input.
+            // The one that is in progress began in this input, or went on.
             entry.clocks.message = Some(*now);
             to_do.settle(entry);
         }
@@ -388,7 +389,7 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         loop {
             match decoder.next(input) {
                 Ok(Some(event)) => {
-                    heard.message |= matches!(event, Event::Message(_));
+                    heard.message |= matches!(event, Event::Message(_) | Event::Piece(_));
                     heard.alive |= self.handle(event);
                 }
                 Ok(None) => return heard,
@@ -414,9 +415,12 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
                 self.peers.stats.messages.received += 1;
                 self.handler.on_message(&mut Peer::new(self.peers, self.id), message);
             }
+            Event::Piece(piece) if open => {
+                self.peers.stats.messages.received += u64::from(piece.last);
+                self.handler.on_piece(&mut Peer::new(self.peers, self.id), piece);
+            }
             // Our Close is sent: whoever closes does not wait for more messages.
-            Event::Message(_) => {}
-            Event::Piece(_) => unreachable!("the loop has messages assembled"),
+            Event::Message(_) | Event::Piece(_) => {}
             Event::Ping(payload) => {
                 // §5.5.2: a Pong is due until Close was received, even if ours is sent.
                 self.peers.pong(self.id, payload);

@@ -104,23 +104,22 @@ impl Peers {
 
     /// Sends a message.
     ///
-    /// It is queued whole or not at all, in the order of the calls.
+    /// It is queued whole or not at all, in the order of the calls. While another is being sent in
+    /// fragments, it waits until that is [finished](Self::begin_message).
     pub fn send<'m>(&mut self, id: PeerId, message: impl Into<Message<'m>>) -> SendStatus {
         let message = message.into();
         let header = Header::new(message.opcode(), message.len() as u64);
         let frame_len = header.encoded_len() + message.len();
-        let status = self.enqueue(id, frame_len, |entry, buffers| {
-            entry.queue.push_frame(header, message.as_bytes(), buffers);
-        });
-        self.count_sent(status)
+        self.enqueue_message(id, frame_len, |queue, buffers| {
+            queue.push_frame(header, message.as_bytes(), buffers);
+        })
     }
 
     /// Sends a message that is shared with other peers, without copying it.
     pub fn send_shared(&mut self, id: PeerId, message: &SharedMessage) -> SendStatus {
-        let status = self.enqueue(id, message.frame().len(), |entry, buffers| {
-            entry.queue.push_shared(message.frame(), buffers);
-        });
-        self.count_sent(status)
+        self.enqueue_message(id, message.frame().len(), |queue, buffers| {
+            queue.push_shared(message.frame(), buffers);
+        })
     }
 
     /// Sends a message to all peers. It is encoded once; a slow peer does not delay the others.
@@ -217,6 +216,9 @@ impl Peers {
     /// when it has answered, or when [`close_timeout`](Config::close_timeout) is over. No effect on
     /// a peer that is closing already. Status code 1010 is for clients to send (§7.4.1): in its
     /// place, the peer is sent 1011.
+    ///
+    /// A message that is being sent in fragments is cut, and what waits behind it is discarded: see
+    /// [`begin_message`](Self::begin_message).
     pub fn close(&mut self, id: PeerId, code: CloseCode, reason: &str) {
         // §7.4.1: 1010 is a client's to send.
         let code =
@@ -241,9 +243,10 @@ impl Peers {
         self.to_do.shutdown = Some(grace);
     }
 
-    /// How many bytes wait for the peer's socket to take them.
+    /// How many bytes wait for the peer's socket to take them, or for a message to be
+    /// [finished](Self::finish).
     pub fn queued_bytes(&self, id: PeerId) -> usize {
-        self.entry(id).map_or(0, |entry| entry.queue.len())
+        self.entry(id).map_or(0, Entry::queued_bytes)
     }
 
     /// Where the peer's connection comes from; `None` for a Unix socket, or if there is no such

@@ -1,10 +1,14 @@
 //! How messages get into write queues, and when they do not.
 
+use std::time::Instant;
+
 use super::buffers::BufferPool;
 use super::close::CloseCause;
-use super::config::Overflow;
+use super::config::{Limits, Overflow};
 use super::entry::Entry;
+use super::to_do::ToDo;
 use super::upkeep::find;
+use super::write_queue::WriteQueue;
 use super::{PeerId, Peers, SendStatus, SharedMessage};
 use crate::protocol::{CloseBody, CloseCode, Message};
 
@@ -40,6 +44,21 @@ impl Peers {
         }
     }
 
+    /// Queues a message, behind the one that is being sent in fragments if there is one.
+    pub(super) fn enqueue_message(
+        &mut self,
+        id: PeerId,
+        frame_len: usize,
+        push: impl FnOnce(&mut WriteQueue, &mut BufferPool),
+    ) -> SendStatus {
+        let status = if self.entry(id).is_some_and(Entry::is_in_message) {
+            self.enqueue_behind(id, frame_len, push)
+        } else {
+            self.enqueue(id, frame_len, |entry, buffers| push(&mut entry.queue, buffers))
+        };
+        self.count_sent(status)
+    }
+
     /// Queues a data frame or a Ping of the application's, if the peer may be sent one and has room
     /// for it.
     pub(super) fn enqueue(
@@ -49,36 +68,34 @@ impl Peers {
         push: impl FnOnce(&mut Entry, &mut BufferPool),
     ) -> SendStatus {
         self.write_early(id);
-        let Self { entries, buffers, config, to_do, now, stats, .. } = self;
+        let Self { entries, buffers, config, to_do, now, .. } = self;
         let Some(entry) = find(entries, id).filter(|entry| entry.is_open()) else {
             return SendStatus::Dropped;
         };
-        let limits = &config.limits;
-        let queued = entry.queue.len_but_pong();
-        if queued > limits.high_water_mark && queued.saturating_add(frame_len) > limits.write_queue
-        {
-            stats.messages.dropped += 1;
-            if config.overflow == Overflow::Close {
-                self.close_overfull(id);
-            }
-            return SendStatus::Dropped;
+        if config.limits.is_full(entry.queue.len_but_pong(), frame_len) {
+            return self.refuse(id);
         }
         push(entry, buffers);
-        to_do.settle(entry);
-        if entry.queue.len() > limits.high_water_mark {
-            entry.congest(*now);
+        queued(entry, &config.limits, to_do, *now)
+    }
+
+    /// Does what is to be done about a message that there is no room for.
+    pub(super) fn refuse(&mut self, id: PeerId) -> SendStatus {
+        self.stats.messages.dropped += 1;
+        if self.config.overflow == Overflow::Close {
+            self.close_overfull(id);
         }
-        if entry.flags.congested { SendStatus::Congested } else { SendStatus::Queued }
+        SendStatus::Dropped
     }
 
     /// Writes before the turn ends what would otherwise count as the peer's slowness, although its
     /// socket was never asked.
-    fn write_early(&mut self, id: PeerId) {
+    pub(super) fn write_early(&mut self, id: PeerId) {
         let Self { entries, buffers, config, now, .. } = self;
         let mark = config.limits.high_water_mark;
         let Some(entry) = find(entries, id) else { return };
         let refused = entry.flags.blocked && !entry.flags.writable;
-        if !entry.is_open() || refused || entry.queue.len() <= mark {
+        if !entry.is_open() || refused || entry.queued_bytes() <= mark {
             return;
         }
         entry.flags.writable = false;
@@ -93,4 +110,25 @@ impl Peers {
         let body = CloseBody { code: CloseCode::POLICY_VIOLATION, reason: "too slow to read" };
         self.begin_close(id, body, CloseCause::QueueFull);
     }
+}
+
+impl Limits {
+    /// Whether a frame is too much for a peer for which so many bytes wait already.
+    pub(super) fn is_full(&self, queued: usize, frame_len: usize) -> bool {
+        queued > self.high_water_mark && queued.saturating_add(frame_len) > self.write_queue
+    }
+}
+
+/// Notes that something was appended to a peer's queue.
+pub(super) fn queued(
+    entry: &mut Entry,
+    limits: &Limits,
+    to_do: &mut ToDo,
+    now: Instant,
+) -> SendStatus {
+    to_do.settle(entry);
+    if entry.queue.len() > limits.high_water_mark {
+        entry.congest(now);
+    }
+    if entry.flags.congested { SendStatus::Congested } else { SendStatus::Queued }
 }

@@ -2,7 +2,7 @@
 
 use super::close::CloseCause;
 use super::ending::{NO_CLOSE, finish};
-use super::entry::Stage;
+use super::entry::{Entry, Stage};
 use super::handler::Handler;
 use super::{EventLoop, Peer, PeerId, Peers};
 
@@ -11,7 +11,7 @@ use super::{EventLoop, Peer, PeerId, Peers};
 enum Outcome {
     /// To wait.
     GoesOn,
-    /// To tell the application that its queue has drained.
+    /// To read from it again, and to tell the application that its queue has drained.
     Drained,
     /// To drop it, and tell the application if it does not know yet.
     Ends,
@@ -31,7 +31,12 @@ impl EventLoop {
                 Outcome::GoesOn => self.arm(id),
                 Outcome::Drained => {
                     self.arm(id);
-                    handler.on_drain(&mut Peer::new(&mut self.peers, id));
+                    // Before the handler can congest it again: one that always has more to send
+                    // would otherwise keep it from ever being heard.
+                    self.intake.read(&mut self.peers, handler, id);
+                    if self.peers.entry(id).is_some_and(Entry::is_open) {
+                        handler.on_drain(&mut Peer::new(&mut self.peers, id));
+                    }
                 }
                 Outcome::Ends => {
                     self.end(handler, id);
@@ -59,8 +64,13 @@ impl EventLoop {
         let drained = entry.queue.len() <= config.limits.high_water_mark / 2;
         if drained && std::mem::take(&mut entry.flags.congested) {
             entry.clocks.resumed(*now);
+            // A stream never lets the queue be empty, which would be the time for it.
+            entry.queue.pay_pong(buffers);
+            if entry.is_open() {
+                return Outcome::Drained;
+            }
             to_do.read(entry);
-            return if entry.is_open() { Outcome::Drained } else { Outcome::GoesOn };
+            return Outcome::GoesOn;
         }
         if entry.stage != Stage::Over || !entry.queue.is_empty() || entry.hang_up() {
             Outcome::GoesOn

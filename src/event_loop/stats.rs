@@ -135,13 +135,15 @@ pub struct CloseStats {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct MessageStats {
-    /// Messages that were received and handed to [`on_message`](super::Handler::on_message).
+    /// Messages that were received and handed to [`on_message`](super::Handler::on_message), or to
+    /// [`on_piece`](super::Handler::on_piece) to the last piece.
     pub received: u64,
-    /// Messages that were queued for a peer. One that is broadcast to ten peers counts ten times.
+    /// Messages that were queued for a peer. One that is broadcast to ten peers counts ten times, and
+    /// one that is sent in fragments when the last of them is queued.
     /// Whether a peer got them all is known only if it was not closed before.
     pub sent: u64,
-    /// Messages and Pings that were not queued because the peer's queue was full. What is sent to
-    /// peers that are closing or gone is not counted.
+    /// Messages, fragments and Pings that were not queued because the peer's queue was full. What is
+    /// sent to peers that are closing or gone is not counted.
     pub dropped: u64,
 }
 

@@ -81,8 +81,9 @@ impl Peers {
     /// Notes that the application has no more to do with the connection.
     pub(super) fn over(&mut self, id: PeerId) {
         self.topics.leave_all(id);
-        let Self { entries, now, open, opening, .. } = self;
+        let Self { entries, buffers, now, open, opening, .. } = self;
         if let Some(entry) = find(entries, id) {
+            entry.cut_message(buffers);
             *opening -= usize::from(entry.stage == Stage::Opening);
             *open -= usize::from(entry.is_peer());
             (entry.stage, entry.clocks.waiting) = (Stage::Over, *now);
@@ -126,10 +127,11 @@ impl Peers {
         self.push_close(id, Some(body));
     }
 
-    /// Queues a Close, behind the Pong that may be owed.
+    /// Queues a Close, behind the Pong that may be owed and what there is of a message in progress.
     pub(super) fn push_close(&mut self, id: PeerId, body: Option<CloseBody<'_>>) {
         let Self { entries, buffers, to_do, now, .. } = self;
         let Some(entry) = find(entries, id) else { return };
+        entry.cut_message(buffers);
         entry.queue.pay_pong(buffers);
         entry.queue.push_close(body, buffers);
         entry.last_words = entry.queue.len();

@@ -108,6 +108,19 @@ impl WriteQueue {
         }
     }
 
+    /// Appends all that is in another queue, without copying it.
+    pub(super) fn append(&mut self, other: &mut Self, pool: &mut BufferPool) {
+        let Some(mut behind) = other.pending.take() else { return };
+        debug_assert!(behind.written == 0 && behind.owed_pong.is_empty(), "it was never flushed");
+        let Some(pending) = &mut self.pending else {
+            self.pending = Some(behind);
+            return;
+        };
+        pending.bytes += std::mem::take(&mut behind.bytes);
+        pending.segments.append(&mut behind.segments);
+        pool.give_queue(behind);
+    }
+
     /// Remembers a Pong until the queue has drained, in place of any that was remembered before.
     ///
     /// RFC 6455 §5.5.3 allows to answer only the most recent Ping. So a peer that pings without

@@ -14,6 +14,26 @@ pub enum Message<'a> {
     Binary(&'a [u8]),
 }
 
+/// What the data of a message is, without the data.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum MessageType {
+    /// [`Message::Text`].
+    Text,
+    /// [`Message::Binary`].
+    Binary,
+}
+
+impl MessageType {
+    /// Returns the opcode of the message's first frame.
+    #[must_use]
+    pub const fn opcode(self) -> Opcode {
+        match self {
+            Self::Text => Opcode::Text,
+            Self::Binary => Opcode::Binary,
+        }
+    }
+}
+
 impl<'a> Message<'a> {
     /// Returns the data, which for text is its UTF-8.
     #[must_use]
@@ -57,13 +77,19 @@ impl<'a> Message<'a> {
         matches!(self, Self::Binary(_))
     }
 
+    /// Returns the type, which is the same in every [`Piece`] of a message.
+    #[must_use]
+    pub const fn message_type(self) -> MessageType {
+        match self {
+            Self::Text(_) => MessageType::Text,
+            Self::Binary(_) => MessageType::Binary,
+        }
+    }
+
     /// Returns the opcode of the message's first frame.
     #[must_use]
     pub const fn opcode(self) -> Opcode {
-        match self {
-            Self::Text(_) => Opcode::Text,
-            Self::Binary(_) => Opcode::Binary,
-        }
+        self.message_type().opcode()
     }
 }
 

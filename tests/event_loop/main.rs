@@ -29,6 +29,7 @@ mod signs_of_life;
 mod stats;
 #[cfg(unix)]
 mod storm;
+mod streaming;
 mod timeouts;
 mod timers;
 mod topics;

@@ -236,6 +236,62 @@ fn a_shared_frame_that_was_begun_is_not_discarded() {
 }
 
 #[test]
+fn of_a_message_in_fragments_none_is_kept_behind_one_that_is_discarded() {
+    let mut rig = Rig::default();
+    let fragment = |opcode, fin| Header { fin, ..Header::new(opcode, 0) };
+    let push = |rig: &mut Rig, header, payload: &[u8]| {
+        rig.queue.push_frame(header, payload, &mut rig.pool);
+        encode_frame(header, payload, &mut rig.expected);
+    };
+    push(&mut rig, fragment(Opcode::Text, false), b"begun");
+    let begun = rig.expected.clone();
+    push(&mut rig, fragment(Opcode::Continuation, false), b"not begun");
+    push(&mut rig, fragment(Opcode::Ping, true), b"ping");
+    push(&mut rig, fragment(Opcode::Continuation, false), &[7; 2 * BLOCK_SIZE]);
+    push(&mut rig, fragment(Opcode::Continuation, true), b"last");
+    let mut socket = Socket::with_room([1]);
+    rig.flush(&mut socket);
+    rig.queue.discard_data(&mut rig.pool);
+    socket.room = [usize::MAX; 2].into();
+    assert_eq!(rig.flush(&mut socket), Flushed::All);
+    assert_eq!(socket.taken, [begun, frame(Opcode::Ping, b"ping")].concat());
+}
+
+#[test]
+fn a_queue_that_is_appended_comes_out_behind_without_a_copy() {
+    for ahead in [&b""[..], b"ahead"] {
+        let mut rig = Rig::default();
+        if !ahead.is_empty() {
+            rig.push(Opcode::Text, ahead);
+        }
+        let mut behind = WriteQueue::default();
+        let shared = Arc::new(frame(Opcode::Binary, &[1; 2 * BLOCK_SIZE]));
+        behind.push_frame(Header::new(Opcode::Text, 5), b"small", &mut rig.pool);
+        behind.push_shared(&shared, &mut rig.pool);
+        rig.expected.extend([frame(Opcode::Text, b"small"), shared.to_vec()].concat());
+
+        rig.queue.append(&mut behind, &mut rig.pool);
+        rig.push(Opcode::Text, b"after");
+        assert!(behind.is_empty());
+        assert_eq!((rig.queue.len(), Arc::strong_count(&shared)), (rig.expected.len(), 2));
+        let mut socket = Socket::endless();
+        assert_eq!(rig.flush(&mut socket), Flushed::All);
+        assert_eq!((socket.writes, socket.taken), (1, rig.expected.clone()));
+        assert_eq!(Arc::strong_count(&shared), 1);
+    }
+}
+
+#[test]
+fn to_append_an_empty_queue_changes_nothing() {
+    let mut rig = Rig::default();
+    rig.queue.append(&mut WriteQueue::default(), &mut rig.pool);
+    assert!(rig.queue.is_empty());
+    rig.push(Opcode::Text, b"Hello");
+    rig.queue.append(&mut WriteQueue::default(), &mut rig.pool);
+    assert_eq!(rig.queue.len(), rig.expected.len());
+}
+
+#[test]
 fn an_empty_queue_holds_no_memory_and_a_busy_one_allocates_nothing_new() {
     let mut rig = Rig::default();
     rig.push(Opcode::Text, b"Hello");
@@ -256,6 +312,7 @@ fn an_empty_queue_holds_no_memory_and_a_busy_one_allocates_nothing_new() {
 enum Step {
     Push(Vec<u8>),
     Share(Vec<u8>),
+    Append(Vec<Vec<u8>>),
     Flush(Vec<usize>),
 }
 
@@ -269,6 +326,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         payload().prop_map(Step::Push),
         payload().prop_map(Step::Share),
+        prop::collection::vec(payload(), 0..4).prop_map(Step::Append),
         prop::collection::vec(1..20_000_usize, 0..4).prop_map(Step::Flush),
     ]
 }
@@ -283,6 +341,15 @@ proptest! {
             match step {
                 Step::Push(payload) => rig.push(Opcode::Binary, &payload),
                 Step::Share(payload) => rig.push_shared(&payload),
+                Step::Append(payloads) => {
+                    let mut behind = WriteQueue::default();
+                    for payload in payloads {
+                        let shared = Arc::new(frame(Opcode::Binary, &payload));
+                        behind.push_shared(&shared, &mut rig.pool);
+                        rig.expected.extend_from_slice(&shared);
+                    }
+                    rig.queue.append(&mut behind, &mut rig.pool);
+                }
                 Step::Flush(room) => {
                     socket.room = room.into();
                     rig.flush(&mut socket);

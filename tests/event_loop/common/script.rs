@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-use wsloop::{Answer, Close, Handler, IncomingRequest, Message, Peer, Peers, TimerId};
+use wsloop::{Answer, Close, Handler, IncomingRequest, Message, Peer, Peers, Piece, TimerId};
 
 use super::HANG;
 
@@ -11,6 +11,7 @@ pub(crate) struct Script {
     pub(crate) on_request: Box<OnRequest>,
     pub(crate) on_open: Box<OnEvent>,
     pub(crate) on_message: Box<OnMessage>,
+    pub(crate) on_piece: Box<OnPiece>,
     pub(crate) on_ping: Box<OnEvent>,
     pub(crate) on_pong: Box<OnEvent>,
     pub(crate) on_drain: Box<OnEvent>,
@@ -21,6 +22,7 @@ pub(crate) struct Script {
 
 type OnRequest = dyn FnMut(&mut Peers, &IncomingRequest<'_>) -> Answer + Send;
 type OnMessage = dyn FnMut(&mut Peer<'_>, Message<'_>) + Send;
+type OnPiece = dyn FnMut(&mut Peer<'_>, Piece<'_>) + Send;
 type OnEvent = dyn FnMut(&mut Peer<'_>) + Send;
 type OnTimer = dyn FnMut(&mut Peers, TimerId) + Send;
 
@@ -41,6 +43,7 @@ impl Script {
             on_message: Box::new(|peer, message| {
                 peer.send(message);
             }),
+            on_piece: Box::new(|_, _| {}),
             on_ping: Box::new(|_| {}),
             on_pong: Box::new(|_| {}),
             on_drain: Box::new(|_| {}),
@@ -70,6 +73,18 @@ impl Handler for Script {
     fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>) {
         self.told.tell(&abbreviate(message));
         (self.on_message)(peer, message);
+    }
+
+    fn on_piece(&mut self, peer: &mut Peer<'_>, piece: Piece<'_>) {
+        let Piece { message, first, last } = piece;
+        let place = match (first, last) {
+            (true, true) => "whole",
+            (true, false) => "first",
+            (false, false) => "next",
+            (false, true) => "last",
+        };
+        self.told.tell(&format!("{place} {}", abbreviate(message)));
+        (self.on_piece)(peer, piece);
     }
 
     fn on_ping(&mut self, peer: &mut Peer<'_>, payload: &[u8]) {
