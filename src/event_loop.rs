@@ -24,6 +24,8 @@ mod entry;
 mod expiry;
 mod handler;
 mod intake;
+#[cfg(feature = "json")]
+mod json;
 mod listener;
 mod peer;
 mod peer_id;

@@ -40,6 +40,9 @@ pub struct Peers {
     pub(super) generation: u32,
     /// The number of the loop's latest Ping.
     pub(super) pings: NonZeroU32,
+    /// What values are serialised into, empty between calls.
+    #[cfg(feature = "json")]
+    pub(super) json: Vec<u8>,
 }
 
 /// What became of a message. Safe to ignore: the limits act by themselves.
@@ -70,6 +73,8 @@ impl Peers {
             opening: 0,
             generation: 0,
             pings: NonZeroU32::MIN,
+            #[cfg(feature = "json")]
+            json: Vec::new(),
         }
     }
 

@@ -15,6 +15,8 @@ mod common;
 mod echo;
 mod fairness;
 mod freedom;
+#[cfg(feature = "json")]
+mod json;
 #[cfg(unix)]
 mod last_words;
 mod lifecycle;
