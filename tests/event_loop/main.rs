@@ -21,6 +21,8 @@ mod json;
 mod last_words;
 mod lifecycle;
 mod listeners;
+#[cfg(unix)]
+mod nesting;
 mod opening;
 mod remote;
 #[cfg(unix)]
