@@ -9,16 +9,19 @@
 //! Three things make a guest of an `EventLoop`: its descriptor is polled with the others, no longer
 //! than `next_timeout` says, and then it takes a turn that does not wait.
 
+#![cfg_attr(not(unix), allow(dead_code, unused_imports, reason = "there is no descriptor to poll"))]
 #![expect(clippy::disallowed_types, reason = "this program polls")]
 #![expect(clippy::disallowed_methods, reason = "this program reads the clock")]
 
 use std::error::Error;
 use std::io::{ErrorKind, Write, stdout};
+#[cfg(unix)]
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use lexopt::prelude::*;
 use mio::net::UdpSocket;
+#[cfg(unix)]
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use wsloop::{EventLoop, Message, Peer};
@@ -28,6 +31,7 @@ const DATAGRAMS: Token = Token(1);
 
 const REPORT: Duration = Duration::from_secs(10);
 
+#[cfg(unix)]
 fn main() -> Result<(), Box<dyn Error>> {
     let Some(Arguments { listen, udp }) = Arguments::parse()? else { return Ok(()) };
     let mut event_loop = EventLoop::new()?;
@@ -69,6 +73,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         event_loop.turn(&mut on_message, Some(Duration::ZERO))?;
     }
     Ok(())
+}
+
+#[cfg(not(unix))]
+fn main() {
+    eprintln!("custom_loop: a loop can be polled by its descriptor, which are Unix's");
 }
 
 /// Sends everyone what has arrived, and returns how many datagrams that was.

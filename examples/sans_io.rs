@@ -45,8 +45,8 @@ fn converse(mut transport: impl Read + Write) -> io::Result<()> {
     }
 }
 
-/// Answers the request. If that was an opening handshake, returns how many bytes of frames are in the
-/// buffer.
+/// Answers the request. If that was an opening handshake, returns how many bytes of frames are in
+/// the buffer.
 fn shake_hands(
     transport: &mut (impl Read + Write),
     buffer: &mut [u8],

@@ -41,8 +41,8 @@
 //!
 //! * `event-loop` (default): the `event_loop` module, with mio. Without it, the crate is the two
 //!   lower layers alone.
-//! * `json`: `Message::json` parses messages, and `send_json`, `broadcast_json` and `publish_json` on
-//!   peers send values, by way of `serde`. It works with either layer.
+//! * `json`: `Message::json` parses messages, and `send_json`, `broadcast_json` and `publish_json`
+//!   on peers send values, by way of `serde`. Without the loop, there is the parsing alone.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -7,9 +7,9 @@
 //! The first message of a connection is `{"name": …}`, all others are `{"text": …}` or
 //! `{"to": …, "text": …}`. The server sends what is in [`room::Event`].
 //!
-//! Whoever signs in under a name that is taken takes it over, and the older connection is closed with
-//! status code 4001: mostly it is the same person, whose older connection is lost, and nobody knows
-//! yet. There are no passwords here; where there are, look at a cookie in `on_request`.
+//! Whoever signs in under a name that is taken takes it over, and the older connection is closed
+//! with status code 4001: mostly it is the same person, whose older connection is lost, and nobody
+//! knows yet. There are no passwords here; where there are, look at a cookie in `on_request`.
 
 mod room;
 

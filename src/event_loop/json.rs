@@ -54,7 +54,8 @@ impl Peers {
         self.with_json(value, |peers, message| peers.broadcast(message))
     }
 
-    /// Sends a value as JSON to all peers but one: see [`broadcast_except`](Self::broadcast_except).
+    /// Sends a value as JSON to all peers but one: see
+    /// [`broadcast_except`](Self::broadcast_except).
     ///
     /// # Errors
     ///

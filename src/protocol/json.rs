@@ -12,10 +12,10 @@ impl<'a> Message<'a> {
     ///
     /// # Errors
     ///
-    /// Fails if the message is not one JSON text, or not one of this type, and says where: the error
-    /// has a line, a column, and a [category](serde_json::Error::classify). Nothing happens to the
-    /// connection, as the message may be good WebSocket and bad JSON. Nesting deeper than 128 is an
-    /// error too, so that no message exhausts the stack.
+    /// Fails if the message is not one JSON text, or not one of this type, and says where: the
+    /// error has a line, a column, and a [category](serde_json::Error::classify). Nothing happens
+    /// to the connection: the message may be good WebSocket and bad JSON. Nesting deeper than 128
+    /// is an error too, so that no message exhausts the stack.
     ///
     /// # Examples
     ///
