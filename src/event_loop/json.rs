@@ -3,7 +3,7 @@
 //! A value is serialised once, however many peers it goes to, into a buffer that the loop keeps for
 //! that. What cannot be serialised is sent to nobody, not even its beginning.
 
-use serde::Serialize;
+use serde_core::Serialize;
 
 use super::{Peer, PeerId, Peers, SendStatus, SharedMessage};
 use crate::protocol::Message;

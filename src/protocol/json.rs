@@ -1,6 +1,6 @@
 //! Messages that are JSON, RFC 8259.
 
-use serde::Deserialize;
+use serde_core::Deserialize;
 
 use super::Message;
 
