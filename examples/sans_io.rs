@@ -104,7 +104,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("listening on ws://{}", listener.local_addr()?);
     stdout().flush()?;
     for stream in listener.incoming() {
-        let stream = stream?;
+        let stream = match stream {
+            Ok(stream) => stream,
+            // The client has changed its mind.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+            Err(error) => return Err(error.into()),
+        };
         thread::Builder::new().spawn(move || {
             if let Err(error) = serve(&stream) {
                 eprintln!("sans_io: {error}");

@@ -370,8 +370,10 @@ mod chat {
         let mut older = sign_in(&example, "Ada", r#"["Ada","Eve"]"#);
         let mut newer = sign_in(&example, "Ada", r#"["Ada","Eve"]"#);
         older.expect(Opcode::Close, b"\x0F\xA1signed in elsewhere");
-        // Nobody has come or gone, and what is said to Ada reaches her.
+        older.send(Opcode::Close, b"\x0F\xA1");
+        older.expect_end();
         drop(older);
+        // Nobody has come or gone, and what is said to Ada reaches her.
         eve.expect_text(r#"{"event":"joined","name":"Ada"}"#);
         eve.send_text(r#"{"to":"Ada","text":"psst"}"#);
         for client in [&mut eve, &mut newer] {

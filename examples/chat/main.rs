@@ -22,7 +22,7 @@ use std::time::{Duration, SystemTime};
 use lexopt::prelude::*;
 use wsloop::{Config, EventLoop, Remote};
 
-use self::room::{Chat, Event, MAX_MESSAGE_SIZE, SIGNED_IN};
+use self::room::{Chat, Event, MAX_MESSAGE_SIZE, MAX_PEOPLE, SIGNED_IN};
 
 /// Tells everyone the time, from another thread, until the other end of `stop` is dropped.
 fn tell_time(remote: &Remote, every: Duration, stop: &Receiver<()>) {
@@ -37,7 +37,7 @@ fn tell_time(remote: &Remote, every: Duration, stop: &Receiver<()>) {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let Some(Arguments { listen, clock }) = Arguments::parse()? else { return Ok(()) };
-    let config = Config::new().max_message_size(MAX_MESSAGE_SIZE);
+    let config = Config::new().max_message_size(MAX_MESSAGE_SIZE).max_connections(MAX_PEOPLE);
     let mut event_loop = EventLoop::with_config(config)?;
     let addr = event_loop.listen(&listen).map_err(|error| format!("{listen}: {error}"))?;
 
@@ -74,6 +74,9 @@ impl Arguments {
                 }
                 _ => return Err(argument.unexpected().into()),
             }
+        }
+        if arguments.clock < Duration::from_millis(1) {
+            return Err("--clock is at least 0.001".into());
         }
         Ok(Some(arguments))
     }

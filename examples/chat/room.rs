@@ -14,6 +14,9 @@ const MAX_NAME_CHARS: usize = 32;
 const MAX_TEXT_CHARS: usize = 1000;
 pub(crate) const MAX_MESSAGE_SIZE: u64 = 8 * 1024;
 
+/// Whoever signs in is told who is here, so that there is a limit to that as well.
+pub(crate) const MAX_PEOPLE: usize = 1000;
+
 const SIGNED_IN_ELSEWHERE: CloseCode = CloseCode::new(4001).unwrap();
 
 /// The topic of those who are signed in: others hear nothing.
@@ -35,30 +38,17 @@ struct Say {
 #[serde(tag = "event", rename_all = "lowercase")]
 pub(crate) enum Event<'a> {
     /// The receiver is signed in, and this is who is here.
-    Welcome {
-        name: &'a str,
-        people: Vec<&'a str>,
-    },
-    Joined {
-        name: &'a str,
-    },
-    Left {
-        name: &'a str,
-    },
-    /// Without `to`, to all.
-    Said {
-        from: &'a str,
-        to: Option<&'a str>,
-        text: &'a str,
-    },
+    Welcome { name: &'a str, people: Vec<&'a str> },
+    /// Someone has signed in.
+    Joined { name: &'a str },
+    /// Someone is gone.
+    Left { name: &'a str },
+    /// Someone has said something: without `to`, to all.
+    Said { from: &'a str, to: Option<&'a str>, text: &'a str },
     /// In seconds since 1970.
-    Time {
-        seconds: u64,
-    },
+    Time { seconds: u64 },
     /// The receiver has sent what makes no sense.
-    Error {
-        message: &'a str,
-    },
+    Error { message: &'a str },
 }
 
 #[derive(Default)]
@@ -99,6 +89,7 @@ impl Handler for Chat {
 impl Chat {
     fn sign_in(&mut self, peer: &mut Peer<'_>, message: Message<'_>) -> Result<(), Box<dyn Error>> {
         let SignIn { name } = message.json()?;
+        let name = name.trim().to_owned();
         check(&name, MAX_NAME_CHARS)?;
         match self.people.insert(name.clone(), peer.id()) {
             Some(older) => peer.peers().close(older, SIGNED_IN_ELSEWHERE, "signed in elsewhere"),
