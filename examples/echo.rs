@@ -38,8 +38,9 @@ fn main() -> ExitCode {
 }
 
 fn serve(arguments: Option<Arguments>) -> Result<(), Box<dyn Error>> {
-    let Some(Arguments { listen, max_message }) = arguments else { return Ok(()) };
-    let mut event_loop = EventLoop::with_config(Config::new().max_message_size(max_message))?;
+    let Some(Arguments { listen, max_message, subprotocols }) = arguments else { return Ok(()) };
+    let config = Config::new().max_message_size(max_message).subprotocols(subprotocols);
+    let mut event_loop = EventLoop::with_config(config)?;
     let addr = event_loop
         .listen(&listen)
         .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
@@ -55,21 +56,28 @@ fn serve(arguments: Option<Arguments>) -> Result<(), Box<dyn Error>> {
 struct Arguments {
     listen: String,
     max_message: u64,
+    subprotocols: Vec<String>,
 }
 
-const USAGE: &str = "usage: echo [--listen ADDR] [--max-message BYTES]
+const USAGE: &str = "usage: echo [--listen ADDR] [--max-message BYTES] [--subprotocol NAME]...
 
   --listen ADDR         where to listen; port 0 lets the system choose [127.0.0.1:9001]
-  --max-message BYTES   the largest message that is accepted [16777216]";
+  --max-message BYTES   the largest message that is accepted [16777216]
+  --subprotocol NAME    one that is spoken if the client offers it, the preferred one first";
 
 impl Arguments {
     fn parse() -> Result<Option<Self>, lexopt::Error> {
-        let mut arguments = Self { listen: "127.0.0.1:9001".to_owned(), max_message: 16 << 20 };
+        let mut arguments = Self {
+            listen: "127.0.0.1:9001".to_owned(),
+            max_message: 16 << 20,
+            subprotocols: Vec::new(),
+        };
         let mut parser = lexopt::Parser::from_env();
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("listen") => arguments.listen = parser.value()?.string()?,
                 Long("max-message") => arguments.max_message = parser.value()?.parse()?,
+                Long("subprotocol") => arguments.subprotocols.push(parser.value()?.string()?),
                 Short('h') | Long("help") => {
                     println!("{USAGE}");
                     return Ok(None);

@@ -25,6 +25,8 @@ mod entry;
 mod expiry;
 mod handler;
 mod intake;
+#[cfg(feature = "json")]
+mod json;
 mod listener;
 mod peer;
 mod peer_id;
@@ -105,6 +107,8 @@ use crate::handshake::{HeadBuffer, Refusal};
 pub struct EventLoop {
     poll: Poll,
     events: Events,
+    /// Whether the system may have more of them: it has filled the room there was.
+    has_more_events: bool,
     acceptor: Acceptor,
     peers: Peers,
     intake: Intake,
@@ -147,6 +151,7 @@ impl EventLoop {
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS),
+            has_more_events: false,
             acceptor: Acceptor::default(),
             peers: Peers::new(config, clock()),
             intake,
@@ -297,7 +302,8 @@ impl EventLoop {
     pub fn next_timeout(&self) -> Option<Duration> {
         let Peers { to_do, timers, .. } = &self.peers;
         let peers_wait = !to_do.ready.is_empty() || !to_do.dirty.is_empty();
-        if peers_wait || to_do.shutdown.is_some() || !self.mail.is_empty() {
+        // A loop around this one is told of events as they come, and not again of those left over.
+        if self.has_more_events || peers_wait || to_do.shutdown.is_some() || !self.mail.is_empty() {
             return Some(Duration::ZERO);
         }
         let now = clock();
@@ -309,6 +315,7 @@ impl EventLoop {
     /// Notes what the events are about. Nothing is done yet, so that none of them can be made stale
     /// by another.
     fn note_events(&mut self) {
+        self.has_more_events = self.events.iter().count() >= EVENTS;
         let Peers { entries, to_do, .. } = &mut self.peers;
         for event in &self.events {
             let Some(place) = PeerId::place(event.token()) else {

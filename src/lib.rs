@@ -41,6 +41,10 @@
 //!
 //! * `event-loop` (default): the `event_loop` module, with mio. Without it, the crate is the two
 //!   lower layers alone.
+//! * `json`: `Message::json` parses messages, and `send_json`, `broadcast_json` and `publish_json`
+//!   on peers send values, by way of `serde`. Without the loop, there is the parsing alone.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "event-loop")]
 pub mod event_loop;
@@ -59,7 +63,7 @@ pub use handshake::{Acceptance, HeadLimits, OriginPolicy, Refusal, Response};
 #[doc(no_inline)]
 pub use protocol::{CloseCode, Message, MessageType, Piece, Violation};
 
-/// The README's examples are compiled and run with the others.
-#[cfg(all(doctest, feature = "event-loop"))]
+/// The README's examples are compiled and run with the others. They use all features.
+#[cfg(all(doctest, feature = "event-loop", feature = "json"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -18,6 +18,8 @@ mod connection;
 mod decoder;
 mod encoder;
 pub mod frame;
+#[cfg(feature = "json")]
+mod json;
 pub mod mask;
 mod message;
 pub mod utf8;

@@ -291,6 +291,40 @@ fn a_broadcast_copies_its_payload_once_however_many_peers_there_are() {
     assert!(many - few < 300 * 100 * LEN as u64 / 8, "{many} bytes with 300 peers, {few} with 2");
 }
 
+/// What is received borrows from the message, and what is sent is serialised into memory that is there.
+#[cfg(feature = "json")]
+#[test]
+fn json_in_and_out() {
+    let mut swap = |peer: &mut Peer<'_>, message: Message<'_>| {
+        let (first, second): (&str, f64) = message.json().unwrap();
+        peer.send_json(&(second, first)).unwrap();
+    };
+    for len in [20, 4096, 60_000] {
+        let text = String::from_utf8(sample(len)).unwrap();
+        let request = frame(Opcode::Text, true, format!(r#"["{text}", 0.5]"#).as_bytes());
+        let reply = unmasked(Opcode::Text, format!(r#"[0.5,"{text}"]"#).as_bytes());
+        assert_eq!(count(&mut swap, 1_000, &[&request], &reply), 0, "{len} bytes");
+    }
+}
+
+#[cfg(feature = "json")]
+#[test]
+fn a_value_is_serialised_once_however_many_peers_there_are() {
+    let mut broadcast = |peer: &mut Peer<'_>, message: Message<'_>| {
+        let text: &str = message.json().unwrap();
+        peer.peers().broadcast_json(text).unwrap();
+    };
+    let request = frame(Opcode::Text, true, br#" "Hello" "#);
+    let reply = unmasked(Opcode::Text, br#""Hello""#);
+    for peers in [2, 50] {
+        let mut world = World::new(&mut broadcast, peers);
+        world.exchange(WARM_UP, &[&request], &reply);
+        // The frame, and the reference-counted memory that the peers share.
+        let allocations = measure(|| world.exchange(1_000, &[&request], &reply)).count_total;
+        assert!(allocations <= 2 * 1_000, "{allocations} for 1000 broadcasts to {peers} peers");
+    }
+}
+
 /// Connections that were opened, used and ended leave no memory behind, in whichever way they ended.
 #[test]
 fn a_thousand_connections_that_come_and_go() {

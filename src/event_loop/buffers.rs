@@ -150,7 +150,7 @@ mod tests {
         pool.give(Vec::with_capacity(MAX_SPARE_BYTES + 1));
 
         assert_eq!(pool.blocks.len(), MAX_SPARE_BLOCKS);
-        assert_eq!(pool.larger_bytes, pool.larger.iter().map(Vec::capacity).sum());
+        assert_eq!(pool.larger_bytes, pool.larger.iter().map(Vec::capacity).sum::<usize>());
         assert!(pool.larger_bytes <= MAX_SPARE_BYTES);
     }
 
@@ -163,7 +163,10 @@ mod tests {
                 .iter_mut()
                 .for_each(|decoder| decoder.lend_buffer(Vec::with_capacity(1 << 20)));
             decoders.into_iter().for_each(|decoder| pool.give(decoder));
-            assert_eq!(pool.bytes, pool.decoders.iter().map(|(_, capacity)| capacity).sum());
+            assert_eq!(
+                pool.bytes,
+                pool.decoders.iter().map(|(_, capacity)| capacity).sum::<usize>()
+            );
             assert!(pool.bytes <= MAX_SPARE_BYTES && pool.decoders.len() >= 8);
         }
     }

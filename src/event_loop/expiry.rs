@@ -67,7 +67,7 @@ impl EventLoop {
     ///
     /// The system reports everyone in turn, so that after so many turns all have been looked at.
     fn is_crowded(&mut self) -> bool {
-        let more = self.events.iter().count() >= EVENTS;
+        let more = self.has_more_events;
         let turns = if more { self.expiry.crowded_turns + 1 } else { 0 };
         self.expiry.crowded_turns = turns;
         if turns > self.peers.entries.len() / EVENTS + 1 {

@@ -43,6 +43,9 @@ pub struct Peers {
     pub(super) pings: NonZeroU32,
     /// What has been counted so far. What there is now is not in it.
     pub(super) stats: Stats,
+    /// What values are serialised into, empty between calls.
+    #[cfg(feature = "json")]
+    pub(super) json: Vec<u8>,
 }
 
 /// What became of a message. Safe to ignore: the limits act by themselves.
@@ -74,6 +77,8 @@ impl Peers {
             generation: 0,
             pings: NonZeroU32::MIN,
             stats: Stats::default(),
+            #[cfg(feature = "json")]
+            json: Vec::new(),
         }
     }
 

@@ -15,12 +15,15 @@ mod common;
 mod echo;
 mod fairness;
 mod freedom;
+#[cfg(feature = "json")]
+mod json;
 #[cfg(unix)]
 mod last_words;
 mod lifecycle;
 mod listeners;
 #[cfg(unix)]
 mod many_peers;
+mod nesting;
 mod opening;
 mod remote;
 #[cfg(unix)]
