@@ -50,8 +50,9 @@ pub mod protocol;
 #[cfg(feature = "event-loop")]
 #[doc(no_inline)]
 pub use event_loop::{
-    Answer, Close, CloseCause, Config, Deferred, EventLoop, Handler, IncomingRequest, Overflow,
-    Peer, PeerId, PeerMap, Peers, Remote, RemoteFull, SendStatus, SharedMessage, TimerId,
+    Answer, Close, CloseCause, Config, Deferred, EventLoop, Excess, Handler, IncomingRequest,
+    Overflow, Peer, PeerId, PeerMap, Peers, Rate, RateLimit, Remote, RemoteFull, SendStatus,
+    SharedMessage, TimerId,
 };
 #[doc(no_inline)]
 pub use handshake::{Acceptance, HeadLimits, OriginPolicy, Refusal, Response};

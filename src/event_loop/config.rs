@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::RateLimit;
 use crate::handshake::{HeadLimits, OriginPolicy, Policy};
 
 /// The settings of an [`EventLoop`](super::EventLoop): limits, deadlines, and whom to let in.
@@ -30,6 +31,7 @@ pub struct Config {
     pub(super) limits: Limits,
     pub(super) timeouts: Timeouts,
     pub(super) overflow: Overflow,
+    pub(super) rate_limit: RateLimit,
     pub(super) head: HeadLimits,
     pub(super) policy: Policy,
 }
@@ -91,6 +93,7 @@ impl Default for Config {
                 close: Duration::from_secs(5),
             },
             overflow: Overflow::Close,
+            rate_limit: RateLimit::default(),
             head: HeadLimits::default(),
             policy: Policy::default(),
         }
@@ -146,6 +149,15 @@ impl Config {
     /// Sets what happens when a write queue is full. Default: [`Overflow::Close`].
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.overflow = overflow;
+        self
+    }
+
+    /// Sets how fast each peer may send. Default: as fast as it is read.
+    ///
+    /// What is too fast, only the application knows. [`set_rate_limit`](super::Peers::set_rate_limit)
+    /// makes exceptions.
+    pub fn rate_limit(mut self, limit: RateLimit) -> Self {
+        self.rate_limit = limit;
         self
     }
 

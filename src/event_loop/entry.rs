@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use super::PeerId;
 use super::buffers::BufferPool;
-use super::clocks::{Clocks, Expired, Wait};
+use super::clocks::{Clocks, Expired, Wait, sooner};
 use super::close::CloseCause;
 use super::config::Timeouts;
+use super::rate_limit::Meter;
 use super::transport::Transport;
 use super::write_queue::{Flushed, WriteQueue};
 use crate::protocol::closing::Closing;
@@ -39,6 +40,8 @@ pub(super) struct Entry {
 pub(super) struct Particulars {
     /// The subprotocol that was agreed on.
     pub(super) subprotocol: Option<Box<str>>,
+    /// What it may send, if that is limited.
+    pub(super) meter: Option<Box<Meter>>,
 }
 
 /// What the application knows of a connection.
@@ -68,6 +71,8 @@ pub(super) struct Flags {
     pub(super) ready: bool,
     /// Its queue has been above the mark since it was last at half of it: it is not read from.
     pub(super) congested: bool,
+    /// It has sent as much as it may for now: it is not read from.
+    pub(super) throttled: bool,
     /// The socket took less than there was, and will say when it takes more.
     pub(super) blocked: bool,
     /// It has said so.
@@ -131,6 +136,13 @@ impl Entry {
         self.clocks.paused(now);
     }
 
+    /// Notes that a reason is gone not to read from it. There may be another.
+    pub(super) fn resume(&mut self, now: Instant) {
+        if !self.flags.congested && !self.flags.throttled {
+            self.clocks.resumed(now);
+        }
+    }
+
     /// Writes what is queued, as far as the socket takes it.
     ///
     /// # Errors
@@ -176,9 +188,11 @@ impl Entry {
             Stage::Opening => Wait::Handshake,
             Stage::Open if !self.closing.is_open() => Wait::End,
             Stage::Open if self.flags.blocked => Wait::Socket,
+            Stage::Open if self.flags.throttled => Wait::Allowance,
             Stage::Open => Wait::Life,
             Stage::Over => Wait::End,
         };
-        self.clocks.deadline(wait, timeouts)
+        let resumes = self.resumes().map(|at| (at, Expired::Throttle));
+        sooner(self.clocks.deadline(wait, timeouts), resumes)
     }
 }

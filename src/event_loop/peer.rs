@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{PeerId, Peers, SendStatus, SharedMessage};
+use super::{PeerId, Peers, RateLimit, SendStatus, SharedMessage};
 use crate::protocol::{CloseCode, Message};
 
 /// The peer that an event came from, and through it all others.
@@ -87,6 +87,11 @@ impl<'a> Peer<'a> {
     /// Drops the connection at once: see [`Peers::abort`].
     pub fn abort(&mut self) {
         self.peers.abort(self.id);
+    }
+
+    /// Sets how fast the peer may send from now on: see [`Peers::set_rate_limit`].
+    pub fn set_rate_limit(&mut self, limit: RateLimit) {
+        self.peers.set_rate_limit(self.id, limit);
     }
 
     /// How many bytes wait for the peer's socket to take them.

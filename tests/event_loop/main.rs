@@ -20,6 +20,8 @@ mod last_words;
 mod lifecycle;
 mod listeners;
 mod opening;
+#[cfg(unix)]
+mod rate_limits;
 mod remote;
 #[cfg(unix)]
 mod signs_of_life;
