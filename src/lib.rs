@@ -55,7 +55,9 @@ pub use event_loop::{
     SharedMessage, TimerId,
 };
 #[doc(no_inline)]
-pub use handshake::{Acceptance, HeadLimits, OriginPolicy, Refusal, Response};
+pub use handshake::{
+    Acceptance, HeadLimits, OriginPolicy, ProxyField, Refusal, Response, TrustedProxies,
+};
 #[doc(no_inline)]
 pub use protocol::{CloseCode, Message, Violation};
 

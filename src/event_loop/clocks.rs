@@ -145,9 +145,9 @@ impl Clocks {
     pub(super) fn resumed(&mut self, now: Instant) {
         if let Some(since) = self.unread.take() {
             let unread = now.saturating_duration_since(since);
-            let later = |at: Instant| at.checked_add(unread).map_or(now, |at| at.min(now));
-            self.received = later(self.received);
-            self.message = self.message.map(later);
+            for at in [Some(&mut self.received), self.message.as_mut()].into_iter().flatten() {
+                *at = at.checked_add(unread).map_or(now, |later| later.min(now));
+            }
         }
     }
 

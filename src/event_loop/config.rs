@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::RateLimit;
-use crate::handshake::{HeadLimits, OriginPolicy, Policy};
+use crate::handshake::{HeadLimits, OriginPolicy, Policy, TrustedProxies};
 
 /// The settings of an [`EventLoop`](super::EventLoop): limits, deadlines, and whom to let in.
 ///
@@ -34,6 +34,7 @@ pub struct Config {
     pub(super) rate_limit: RateLimit,
     pub(super) head: HeadLimits,
     pub(super) policy: Policy,
+    pub(super) proxies: TrustedProxies,
 }
 
 #[derive(Clone, Debug)]
@@ -96,6 +97,7 @@ impl Default for Config {
             rate_limit: RateLimit::default(),
             head: HeadLimits::default(),
             policy: Policy::default(),
+            proxies: TrustedProxies::default(),
         }
     }
 }
@@ -278,6 +280,18 @@ impl Config {
     /// may always connect.
     pub fn origin(mut self, origin: OriginPolicy) -> Self {
         self.policy.origins = origin;
+        self
+    }
+
+    /// Sets the proxies that are trusted to say whose requests they pass on. Default: none.
+    ///
+    /// It is what [`client_addr`](super::Peers::client_addr) goes by, so that clients behind a
+    /// proxy are not all the same one. The page of the same host that may connect by default is
+    /// then that of the host which the client asked the proxy for, if the proxy says so
+    /// (`X-Forwarded-Host`, or `host` in `Forwarded`). Proxies that say nothing must pass `Host` on
+    /// as it is: nginx does with `proxy_set_header Host $http_host`.
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.proxies = proxies;
         self
     }
 

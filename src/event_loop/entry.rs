@@ -1,7 +1,7 @@
 //! What the loop keeps for one connection, apart from what it is receiving.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::PeerId;
@@ -40,6 +40,8 @@ pub(super) struct Entry {
 pub(super) struct Particulars {
     /// The subprotocol that was agreed on.
     pub(super) subprotocol: Option<Box<str>>,
+    /// Where it comes from, if that is not where its connection does.
+    pub(super) client_addr: Option<IpAddr>,
     /// What it may send, if that is limited.
     pub(super) meter: Option<Box<Meter>>,
 }
@@ -113,6 +115,19 @@ impl Entry {
     /// What few connections have, now that this one has some of it.
     pub(super) fn particulars(&mut self) -> &mut Particulars {
         self.particulars.get_or_insert_default()
+    }
+
+    /// Where it comes from, as far as is known.
+    pub(super) fn client_addr(&self) -> Option<IpAddr> {
+        let told = self.particulars.as_ref().and_then(|particulars| particulars.client_addr);
+        told.or_else(|| self.remote_addr.map(|addr| addr.ip().to_canonical()))
+    }
+
+    /// Notes where it comes from.
+    pub(super) fn set_client_addr(&mut self, client: Option<IpAddr>) {
+        if self.client_addr() != client {
+            self.particulars().client_addr = client;
+        }
     }
 
     /// Whether messages can be sent to it.

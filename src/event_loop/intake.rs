@@ -280,9 +280,13 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
 
     /// Asks the handler about a request whose head is complete.
     fn request(&mut self, head: &HeadBuffer) -> Receiving {
-        let config = &self.peers.config;
-        let judged = Request::parse(head.head(), &config.head)
-            .and_then(|request| Ok((config.policy.judge(&request)?, request)));
+        let Peers { entries, config, .. } = &mut *self.peers;
+        let entry = &mut entries[self.id.index()];
+        let judged = Request::parse(head.head(), &config.head).and_then(|request| {
+            let from = config.proxies.locate(&request, entry.remote_addr.map(|addr| addr.ip()));
+            entry.set_client_addr(from.client);
+            Ok((config.policy.judge_forwarded(&request, from.host)?, request))
+        });
         let (offer, request) = match judged {
             Ok(judged) => judged,
             Err(refusal) => return self.refuse(refusal, head.method()),
@@ -291,7 +295,8 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
             request: &request,
             offer: offer.as_ref(),
             id: self.id,
-            remote_addr: self.peers.remote_addr(self.id),
+            remote_addr: entry.remote_addr,
+            client_addr: entry.client_addr(),
             inbox: &self.shared.inbox,
         };
         let answer = self.handler.on_request(self.peers, &incoming);

@@ -1,6 +1,6 @@
 //! The peer that an event came from.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::{PeerId, Peers, RateLimit, SendStatus, SharedMessage};
 use crate::protocol::{CloseCode, Message};
@@ -102,6 +102,11 @@ impl<'a> Peer<'a> {
     /// Where the peer's connection comes from; `None` for a Unix socket.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.peers.remote_addr(self.id)
+    }
+
+    /// Where the peer comes from, if need be behind a proxy: see [`Peers::client_addr`].
+    pub fn client_addr(&self) -> Option<IpAddr> {
+        self.peers.client_addr(self.id)
     }
 
     /// The subprotocol that was chosen in the opening handshake.

@@ -20,6 +20,7 @@ mod last_words;
 mod lifecycle;
 mod listeners;
 mod opening;
+mod proxies;
 #[cfg(unix)]
 mod rate_limits;
 mod remote;
