@@ -196,20 +196,40 @@ fn a_peer_that_is_held_up_is_not_read_from_while_others_are() {
     server.stop();
 }
 
-/// At a message per second, it would take longer than any test to get to the Close.
+/// At a message or a byte per second, it would take longer than any test to get to the Close.
 #[test]
 fn their_close_is_found_behind_what_was_held_up_once_ours_is_sent() {
-    let limit = RateLimit::new().messages(once(1));
+    for limit in [RateLimit::new().messages(once(1)), RateLimit::new().bytes(once(100))] {
+        let (mut script, told) = Script::echo();
+        script.on_message = Box::new(|peer, _| peer.close(CloseCode::NORMAL, ""));
+        let config = Config::new().rate_limit(limit).close_timeout(NEVER);
+        let server = Server::start(config, (script, told));
+        let mut client = server.open();
+        client.write([letters(b'a'..=b'z').repeat(10), masked(&wire("88 02 0FA0"))].concat());
+        server.told.expect("text a");
+        client.expect("88 02 03E8");
+        client.expect_end();
+        server.told.expect("close 4000 clean Local");
+        server.stop();
+    }
+}
+
+/// A pause is longer than the time to find it, but ends with our Close.
+#[test]
+fn our_close_ends_the_pause() {
     let (mut script, told) = Script::echo();
     script.on_message = Box::new(|peer, _| peer.close(CloseCode::NORMAL, ""));
-    let server =
-        Server::start(Config::new().rate_limit(limit).close_timeout(NEVER), (script, told));
-    let mut client = server.open();
-    client.write([letters(b'a'..=b'z').repeat(10), masked(&wire("88 02 0FA0"))].concat());
-    server.told.expect("text a");
+    let config = Config::new().rate_limit(RateLimit::new().messages(PAUSES)).close_timeout(TENTH);
+    let server = Server::start(config, (script, told));
+    let mut client = Client::connect(server.addr);
+    let frames = [letters(b'a'..=b'z'), masked(&wire("88 02 0FA0"))].concat();
+    client.write([REQUEST.as_bytes(), &frames].concat());
+    client.expect_opened();
     client.expect("88 02 03E8");
     client.expect_end();
-    server.told.expect("close 4000 clean Local");
+    for told in ["open", "text a", "close 4000 clean Local"] {
+        server.told.expect(told);
+    }
     server.stop();
 }
 
@@ -288,6 +308,32 @@ fn a_message_that_is_held_up_does_not_take_too_long() {
         server.told.expect(told);
     }
     server.stop();
+}
+
+/// The same if it was also slow to read, for a part of that time.
+#[test]
+fn a_message_that_was_held_up_has_as_much_time_left_as_before() {
+    for mark in [1, 1 << 20] {
+        let limit = RateLimit::new().messages(PAUSES);
+        let config = Config::new().rate_limit(limit).message_timeout(Some(5 * TENTH));
+        let (mut script, told) = Script::echo();
+        script.on_ping = Box::new(|peer| {
+            peer.send("more than the mark");
+        });
+        let server = Server::start(config.high_water_mark(mark), (script, told));
+        at_least(15 * TENTH, || {
+            let mut client = Client::connect(server.addr);
+            let frames = masked(&wire("01 01 'a'  89 00"));
+            client.write([REQUEST.as_bytes(), &frames].concat());
+            client.expect_opened();
+            client.expect("8A 00  81 12 'more than the mark'");
+            client.expect("88 17 03F0 'message took too long'");
+            client.send("88 02 03F0");
+            client.expect_end();
+        });
+        server.told.wait_for("close 1008 clean MessageTimeout");
+        server.stop();
+    }
 }
 
 /// At a message per second it would take longer than any test.
