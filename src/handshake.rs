@@ -15,6 +15,7 @@
 //! * [`HeadBuffer`] collects bytes up to the blank line, within [`HeadLimits`].
 //! * [`Request`] is the head, once it is known to be a valid GET or HEAD without a body.
 //! * [`Policy`] says which upgrades are welcome, and turns a request into an [`Offer`].
+//! * [`TrustedProxies`] say where a request comes from that was passed on.
 //! * [`Refusal`] is why any of them says no, and knows the [`Response`] that tells the client.
 //!
 //! Nothing but a 101 keeps the connection: every other response says `Connection: close`, and what
@@ -63,6 +64,7 @@ mod accept_key;
 mod authority;
 mod extensions;
 mod fields;
+mod forwarded;
 mod head;
 mod offer;
 mod origin;
@@ -78,6 +80,7 @@ mod testing;
 
 pub use extensions::{Extension, Parameter};
 pub use fields::InvalidField;
+pub use forwarded::{Forwarded, InvalidNetwork, ProxyField, TrustedProxies};
 pub use head::{HeadBuffer, HeadLimits};
 pub use offer::{Acceptance, Agreement, Offer, UnofferedSubprotocol};
 pub use origin::OriginPolicy;

@@ -54,12 +54,14 @@ pub mod protocol;
 #[cfg(feature = "event-loop")]
 #[doc(no_inline)]
 pub use event_loop::{
-    Answer, Close, CloseCause, Config, Deferred, Delivery, EventLoop, Handler, IncomingRequest,
-    Overflow, Peer, PeerId, PeerMap, Peers, Remote, RemoteFull, SendStatus, SharedMessage, Stats,
-    StreamError, TimerId,
+    Answer, Close, CloseCause, Config, Deferred, Delivery, EventLoop, Excess, Handler,
+    IncomingRequest, Overflow, Peer, PeerId, PeerMap, Peers, Rate, RateLimit, Remote, RemoteFull,
+    SendStatus, SharedMessage, Stats, StreamError, TimerId,
 };
 #[doc(no_inline)]
-pub use handshake::{Acceptance, HeadLimits, OriginPolicy, Refusal, Response};
+pub use handshake::{
+    Acceptance, HeadLimits, OriginPolicy, ProxyField, Refusal, Response, TrustedProxies,
+};
 #[doc(no_inline)]
 pub use protocol::{CloseCode, Message, MessageType, Piece, Violation};
 

@@ -17,7 +17,7 @@ pub(super) struct Clocks {
     pub(super) armed: Option<Instant>,
     /// The message that is not complete yet began to arrive.
     pub(super) message: Option<Instant>,
-    /// The peer has not been read from since, as it is congested.
+    /// The peer has not been read from since, as it is congested or throttled.
     unread: Option<Instant>,
     /// The Ping of the loop's own that is not answered yet.
     ping: Option<NonZeroU32>,
@@ -34,6 +34,8 @@ pub(super) enum Wait {
     Life,
     /// The socket to take more of what is queued. Pings are stuck behind that.
     Socket,
+    /// Its being read from again. Until then it cannot give a sign of life.
+    Allowance,
     /// The other side's Close, or the end of its stream.
     End,
 }
@@ -51,6 +53,8 @@ pub(super) enum Expired {
     Message,
     /// It took nothing of what is queued.
     Write,
+    /// It was not read from, and is to be again.
+    Throttle,
     /// It did not end.
     Close,
 }
@@ -80,6 +84,7 @@ impl Clocks {
                 let write = timeouts.write.and_then(waiting).map(|at| (at, Expired::Write));
                 sooner(write, self.message(timeouts.message))
             }
+            Wait::Allowance => None,
             Wait::End => Some((waiting(timeouts.close)?, Expired::Close)),
             Wait::Life => {
                 let life = self.life(timeouts.ping_interval, timeouts.idle);
@@ -136,12 +141,13 @@ impl Clocks {
     }
 
     /// Notes that the peer is read from again. Meanwhile it could not give a sign of life, nor go
-    /// on with a message.
+    /// on with a message: for both it has as much time left as before.
     pub(super) fn resumed(&mut self, now: Instant) {
-        self.received = now;
         if let Some(since) = self.unread.take() {
             let unread = now.saturating_duration_since(since);
-            self.message = self.message.map(|began| began.checked_add(unread).unwrap_or(now));
+            for at in [Some(&mut self.received), self.message.as_mut()].into_iter().flatten() {
+                *at = at.checked_add(unread).map_or(now, |later| later.min(now));
+            }
         }
     }
 
@@ -160,7 +166,7 @@ impl Clocks {
     }
 }
 
-fn sooner(
+pub(super) fn sooner(
     one: Option<(Instant, Expired)>,
     other: Option<(Instant, Expired)>,
 ) -> Option<(Instant, Expired)> {
@@ -249,6 +255,22 @@ mod tests {
         check(clocks, start, Wait::Socket, [None, None, None], None);
         clocks.resumed(start + Duration::from_secs(50));
         check(clocks, start, Wait::Life, [None, None, None], Some((55, Expired::Message)));
+    }
+
+    #[test]
+    fn the_time_in_which_a_peer_is_not_read_from_is_not_counted() {
+        let start = now();
+        let mut clocks = Clocks::new(start);
+        clocks.paused(start + Duration::from_secs(10));
+        check(clocks, start, Wait::Allowance, [PING, IDLE, IDLE], None);
+        clocks.resumed(start + Duration::from_secs(11));
+        check(clocks, start, Wait::Life, [None, IDLE, None], Some((61, Expired::Idle)));
+        check(clocks, start, Wait::Life, [PING, IDLE, None], Some((31, Expired::Silence)));
+        // Nor is it counted twice if there was a sign of life meanwhile.
+        clocks.paused(start + Duration::from_secs(20));
+        clocks.received = start + Duration::from_secs(25);
+        clocks.resumed(start + Duration::from_secs(30));
+        check(clocks, start, Wait::Life, [None, IDLE, None], Some((90, Expired::Idle)));
     }
 
     #[test]

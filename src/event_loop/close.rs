@@ -36,6 +36,9 @@ pub enum CloseCause {
     /// The peer did not read what it was sent, and its write queue was full
     /// ([`Overflow::Close`](super::Overflow::Close)).
     QueueFull,
+    /// The peer sent more than [`Config::rate_limit`](super::Config::rate_limit) allows
+    /// ([`Excess::Close`](super::Excess::Close)).
+    RateLimit,
     /// Nothing was heard from the peer for [`Config::idle_timeout`](super::Config::idle_timeout).
     IdleTimeout,
     /// A message took longer to arrive than
@@ -70,6 +73,7 @@ impl fmt::Display for CloseCause {
             Self::Shutdown => f.write_str("the server is shutting down"),
             Self::Violation(violation) => write!(f, "protocol violation: {violation}"),
             Self::QueueFull => f.write_str("the peer did not read, and its queue was full"),
+            Self::RateLimit => f.write_str("the peer sent more than it may"),
             Self::IdleTimeout => f.write_str("nothing was heard from the peer"),
             Self::MessageTimeout => f.write_str("a message took too long to arrive"),
             Self::WriteTimeout => f.write_str("the peer took nothing"),

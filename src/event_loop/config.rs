@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::handshake::{HeadLimits, OriginPolicy, Policy};
+use super::RateLimit;
+use crate::handshake::{HeadLimits, OriginPolicy, Policy, TrustedProxies};
 
 /// The settings of an [`EventLoop`](super::EventLoop): limits, deadlines, and whom to let in.
 ///
@@ -31,8 +32,10 @@ pub struct Config {
     pub(super) timeouts: Timeouts,
     pub(super) overflow: Overflow,
     pub(super) delivery: Delivery,
+    pub(super) rate_limit: RateLimit,
     pub(super) head: HeadLimits,
     pub(super) policy: Policy,
+    pub(super) proxies: TrustedProxies,
 }
 
 #[derive(Clone, Debug)]
@@ -113,8 +116,10 @@ impl Default for Config {
             },
             overflow: Overflow::Close,
             delivery: Delivery::Messages,
+            rate_limit: RateLimit::default(),
             head: HeadLimits::default(),
             policy: Policy::default(),
+            proxies: TrustedProxies::default(),
         }
     }
 }
@@ -176,6 +181,15 @@ impl Config {
     /// Sets what happens when a write queue is full. Default: [`Overflow::Close`].
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.overflow = overflow;
+        self
+    }
+
+    /// Sets how fast each peer may send. Default: as fast as it is read.
+    ///
+    /// What is too fast, only the application knows. [`set_rate_limit`](super::Peers::set_rate_limit)
+    /// makes exceptions.
+    pub fn rate_limit(mut self, limit: RateLimit) -> Self {
+        self.rate_limit = limit;
         self
     }
 
@@ -298,6 +312,18 @@ impl Config {
     /// may always connect.
     pub fn origin(mut self, origin: OriginPolicy) -> Self {
         self.policy.origins = origin;
+        self
+    }
+
+    /// Sets the proxies that are trusted to say whose requests they pass on. Default: none.
+    ///
+    /// It is what [`client_addr`](super::Peers::client_addr) goes by, so that clients behind a
+    /// proxy are not all the same one. The page of the same host that may connect by default is
+    /// then that of the host which the client asked the proxy for, if the proxy says so
+    /// (`X-Forwarded-Host`, or `host` in `Forwarded`). Proxies that say nothing must pass `Host` on
+    /// as it is: nginx does with `proxy_set_header Host $http_host`.
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.proxies = proxies;
         self
     }
 

@@ -1,14 +1,15 @@
 //! What the loop keeps for one connection, apart from what it is receiving.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::PeerId;
 use super::buffers::BufferPool;
-use super::clocks::{Clocks, Expired, Wait};
+use super::clocks::{Clocks, Expired, Wait, sooner};
 use super::close::CloseCause;
 use super::config::Timeouts;
+use super::rate_limit::Meter;
 use super::streaming::Outgoing;
 use super::transport::Transport;
 use super::write_queue::{Flushed, WriteQueue};
@@ -42,6 +43,10 @@ pub(super) struct Particulars {
     pub(super) subprotocol: Option<Box<str>>,
     /// The message that is being sent in fragments.
     pub(super) outgoing: Option<Outgoing>,
+    /// Where it comes from, if that is not where its connection does.
+    pub(super) client_addr: Option<IpAddr>,
+    /// What it may send, if that is limited.
+    pub(super) meter: Option<Box<Meter>>,
 }
 
 /// What the application knows of a connection.
@@ -71,6 +76,8 @@ pub(super) struct Flags {
     pub(super) ready: bool,
     /// Its queue has been above the mark since it was last at half of it: it is not read from.
     pub(super) congested: bool,
+    /// It has sent as much as it may for now: it is not read from.
+    pub(super) throttled: bool,
     /// The socket took less than there was, and will say when it takes more.
     pub(super) blocked: bool,
     /// It has said so.
@@ -118,6 +125,19 @@ impl Entry {
         self.stage == Stage::Opening
     }
 
+    /// Where it comes from, as far as is known.
+    pub(super) fn client_addr(&self) -> Option<IpAddr> {
+        let told = self.particulars.as_ref().and_then(|particulars| particulars.client_addr);
+        told.or_else(|| self.remote_addr.map(|addr| addr.ip().to_canonical()))
+    }
+
+    /// Notes where it comes from.
+    pub(super) fn set_client_addr(&mut self, client: Option<IpAddr>) {
+        if self.client_addr() != client {
+            self.particulars().client_addr = client;
+        }
+    }
+
     /// Whether messages can be sent to it.
     pub(super) fn is_open(&self) -> bool {
         self.is_peer() && self.closing.is_open()
@@ -137,6 +157,13 @@ impl Entry {
     pub(super) fn congest(&mut self, now: Instant) {
         self.flags.congested = true;
         self.clocks.paused(now);
+    }
+
+    /// Notes that a reason is gone not to read from it. There may be another.
+    pub(super) fn resume(&mut self, now: Instant) {
+        if !self.flags.congested && !self.flags.throttled {
+            self.clocks.resumed(now);
+        }
     }
 
     /// Writes what is queued, as far as the socket takes it.
@@ -184,9 +211,11 @@ impl Entry {
             Stage::Opening => Wait::Handshake,
             Stage::Open if !self.closing.is_open() => Wait::End,
             Stage::Open if self.flags.blocked => Wait::Socket,
+            Stage::Open if self.flags.throttled => Wait::Allowance,
             Stage::Open => Wait::Life,
             Stage::Over => Wait::End,
         };
-        self.clocks.deadline(wait, timeouts)
+        let resumes = self.resumes().map(|at| (at, Expired::Throttle));
+        sooner(self.clocks.deadline(wait, timeouts), resumes)
     }
 }

@@ -1,7 +1,7 @@
 //! What an application does with events.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -169,6 +169,7 @@ pub struct IncomingRequest<'a> {
     pub(super) offer: Option<&'a Offer>,
     pub(super) id: PeerId,
     pub(super) remote_addr: Option<SocketAddr>,
+    pub(super) client_addr: Option<IpAddr>,
     pub(super) inbox: &'a Arc<Inbox>,
 }
 
@@ -185,6 +186,11 @@ impl<'a> IncomingRequest<'a> {
     /// Where the connection comes from, or `None` for a Unix socket.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.remote_addr
+    }
+
+    /// Where the request comes from, if need be behind a proxy: see [`Peers::client_addr`].
+    pub fn client_addr(&self) -> Option<IpAddr> {
+        self.client_addr
     }
 
     /// What the client offers if it asks for an upgrade; `None` for any other request.

@@ -43,7 +43,7 @@ struct Shared {
 struct Receiver {
     stage: Receiving,
     /// What was read but may not be decoded yet: the handshake is undecided, or the peer is
-    /// congested.
+    /// congested or throttled.
     held: Box<[u8]>,
 }
 
@@ -157,7 +157,8 @@ impl Intake {
         let Self { receivers, buffer, shared } = self;
         let receiver = &mut receivers[id.index()];
         let undecided = matches!(receiver.stage, Receiving::Decision(_));
-        if entry.flags.congested || entry.flags.dropped || entry.flags.ended || undecided {
+        let paused = entry.flags.congested || entry.flags.throttled;
+        if paused || entry.flags.dropped || entry.flags.ended || undecided {
             return;
         }
         if !receiver.held.is_empty() {
@@ -165,7 +166,11 @@ impl Intake {
             peers.to_do.read(entry);
             return Reception { peers, handler, shared, id }.receive(receiver, &mut held);
         }
-        match entry.transport.read(buffer) {
+        let room = entry.readable(peers.now).min(buffer.len());
+        if room == 0 {
+            return entry.throttle(&mut peers.to_do, peers.now);
+        }
+        match entry.transport.read(&mut buffer[..room]) {
             Ok(0) => {
                 entry.flags.ended = true;
                 if entry.stage == Stage::Opening {
@@ -178,8 +183,11 @@ impl Intake {
             }
             Ok(n) => {
                 peers.stats.bytes.received += n as u64;
-                if n == buffer.len() || entry.flags.hung_up || !SHORT_READ_IS_LAST {
+                if n == room || entry.flags.hung_up || !SHORT_READ_IS_LAST {
                     peers.to_do.read(entry);
+                }
+                if entry.particulars.is_some() {
+                    peers.count_bytes(id, n);
                 }
                 Reception { peers, handler, shared, id }.receive(receiver, &mut buffer[..n]);
             }
@@ -277,9 +285,13 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
 
     /// Asks the handler about a request whose head is complete.
     fn request(&mut self, head: &HeadBuffer) -> Receiving {
-        let config = &self.peers.config;
-        let judged = Request::parse(head.head(), &config.head)
-            .and_then(|request| Ok((config.policy.judge(&request)?, request)));
+        let Peers { entries, config, .. } = &mut *self.peers;
+        let entry = &mut entries[self.id.index()];
+        let judged = Request::parse(head.head(), &config.head).and_then(|request| {
+            let from = config.proxies.locate(&request, entry.remote_addr.map(|addr| addr.ip()));
+            entry.set_client_addr(from.client);
+            Ok((config.policy.judge_forwarded(&request, from.host)?, request))
+        });
         let (offer, request) = match judged {
             Ok(judged) => judged,
             Err(refusal) => return self.refuse(refusal, head.method()),
@@ -288,7 +300,8 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
             request: &request,
             offer: offer.as_ref(),
             id: self.id,
-            remote_addr: self.peers.remote_addr(self.id),
+            remote_addr: entry.remote_addr,
+            client_addr: entry.client_addr(),
             inbox: &self.shared.inbox,
         };
         let answer = self.handler.on_request(self.peers, &incoming);
@@ -383,7 +396,7 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         (Some(decoder), (&*input).into())
     }
 
-    /// Handles events until `input` is used up, the peer is congested, or it is over.
+    /// Handles events until `input` is used up, the peer is congested or throttled, or it is over.
     fn handle_all(&mut self, decoder: &mut Decoder, input: &mut &mut [u8]) -> Heard {
         let mut heard = Heard::default();
         loop {
@@ -400,7 +413,7 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
             }
             // The handler may have done anything to the peer, so it is looked up afresh.
             let entry = self.peers.entry(self.id).filter(|entry| entry.is_peer());
-            if entry.is_none_or(|entry| entry.flags.congested) {
+            if entry.is_none_or(|entry| entry.flags.congested || entry.flags.throttled) {
                 return heard;
             }
         }
@@ -409,7 +422,10 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
     /// Handles an event. Returns whether it is a sign of life.
     fn handle(&mut self, event: Event<'_>) -> bool {
         let Some(entry) = self.peers.entry_mut(self.id) else { return false };
-        let open = entry.is_open();
+        let mut open = entry.is_open();
+        if entry.particulars.is_some() && open && counts(&event) {
+            open = self.peers.count_message(self.id);
+        }
         match event {
             Event::Message(message) if open => {
                 self.peers.stats.messages.received += 1;
@@ -470,6 +486,15 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         }
         finish(self.peers, self.handler, self.id, NO_CLOSE, CloseCause::Violation(violation));
         self.peers.linger(self.id);
+    }
+}
+
+/// Whether the rate of such events is limited. Of Close there is only one.
+fn counts(event: &Event<'_>) -> bool {
+    match event {
+        Event::Message(_) | Event::Ping(_) | Event::Pong(_) => true,
+        Event::Piece(piece) => piece.last,
+        Event::Close(_) => false,
     }
 }
 

@@ -1,8 +1,8 @@
 //! The peer that an event came from.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use super::{PeerId, Peers, SendStatus, SharedMessage};
+use super::{PeerId, Peers, RateLimit, SendStatus, SharedMessage};
 use crate::protocol::{CloseCode, Message};
 
 /// The peer that an event came from, and through it all others.
@@ -89,6 +89,11 @@ impl<'a> Peer<'a> {
         self.peers.abort(self.id);
     }
 
+    /// Sets how fast the peer may send from now on: see [`Peers::set_rate_limit`].
+    pub fn set_rate_limit(&mut self, limit: RateLimit) {
+        self.peers.set_rate_limit(self.id, limit);
+    }
+
     /// How many bytes wait for the peer's socket to take them.
     pub fn queued_bytes(&self) -> usize {
         self.peers.queued_bytes(self.id)
@@ -97,6 +102,11 @@ impl<'a> Peer<'a> {
     /// Where the peer's connection comes from; `None` for a Unix socket.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.peers.remote_addr(self.id)
+    }
+
+    /// Where the peer comes from, if need be behind a proxy: see [`Peers::client_addr`].
+    pub fn client_addr(&self) -> Option<IpAddr> {
+        self.peers.client_addr(self.id)
     }
 
     /// The subprotocol that was chosen in the opening handshake.

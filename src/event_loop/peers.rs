@@ -1,6 +1,6 @@
 //! All peers, and what can be asked of them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
@@ -258,6 +258,16 @@ impl Peers {
     /// peer.
     pub fn remote_addr(&self, id: PeerId) -> Option<SocketAddr> {
         self.entry(id).and_then(|entry| entry.remote_addr)
+    }
+
+    /// Where the peer comes from, as far as that is known: if its connection comes from one of the
+    /// [`trusted_proxies`](Config::trusted_proxies), whom those pass on; else the same as
+    /// [`remote_addr`](Self::remote_addr).
+    ///
+    /// It is the nearest address that is not a trusted proxy's, or that of a proxy which does not
+    /// say anything better. IPv4 addresses that are mapped to IPv6 ones are IPv4 addresses.
+    pub fn client_addr(&self, id: PeerId) -> Option<IpAddr> {
+        self.entry(id).and_then(Entry::client_addr)
     }
 
     /// The subprotocol that was chosen for the peer.

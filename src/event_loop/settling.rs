@@ -63,7 +63,9 @@ impl EventLoop {
         }
         let drained = entry.queue.len() <= config.limits.high_water_mark / 2;
         if drained && std::mem::take(&mut entry.flags.congested) {
-            entry.clocks.resumed(*now);
+            // It is slow, not silent: from here on it can be asked for a sign of life again.
+            entry.resume(*now);
+            entry.clocks.received = *now;
             // A stream never lets the queue be empty, which would be the time for it.
             entry.queue.pay_pong(buffers);
             if entry.is_open() {

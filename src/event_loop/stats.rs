@@ -123,6 +123,8 @@ pub struct CloseStats {
     pub idle_timeout: u64,
     /// [`CloseCause::MessageTimeout`]: a message took too long to arrive.
     pub message_timeout: u64,
+    /// [`CloseCause::RateLimit`]: the peer sent more than it may.
+    pub rate_limit: u64,
     /// [`CloseCause::WriteTimeout`]: the peer took nothing.
     pub write_timeout: u64,
     /// [`CloseCause::EndOfStream`]: the stream ended without a Close.
@@ -340,6 +342,7 @@ impl CloseStats {
             ("queue_full", self.queue_full),
             ("idle_timeout", self.idle_timeout),
             ("message_timeout", self.message_timeout),
+            ("rate_limit", self.rate_limit),
             ("write_timeout", self.write_timeout),
             ("end_of_stream", self.end_of_stream),
             ("lost", self.lost),
@@ -361,6 +364,7 @@ impl CloseStats {
             CloseCause::QueueFull => &mut self.queue_full,
             CloseCause::IdleTimeout => &mut self.idle_timeout,
             CloseCause::MessageTimeout => &mut self.message_timeout,
+            CloseCause::RateLimit => &mut self.rate_limit,
             CloseCause::WriteTimeout => &mut self.write_timeout,
             CloseCause::EndOfStream => &mut self.end_of_stream,
             CloseCause::Lost(_) => &mut self.lost,

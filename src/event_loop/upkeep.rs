@@ -56,7 +56,7 @@ impl Peers {
 
     /// Notes that the peer's opening handshake is done.
     pub(super) fn open(&mut self, id: PeerId, response: Vec<u8>, subprotocol: Option<Box<str>>) {
-        let Self { entries, buffers, to_do, now, open, opening, stats, .. } = self;
+        let Self { entries, buffers, config, to_do, now, open, opening, stats, .. } = self;
         let entry = &mut entries[id.index()];
         entry.queue.push_opaque(response, buffers);
         entry.stage = Stage::Open;
@@ -64,6 +64,7 @@ impl Peers {
             entry.particulars().subprotocol = subprotocol;
         }
         (entry.clocks.received, entry.clocks.waiting) = (*now, *now);
+        entry.limit(config.rate_limit, *now);
         *open += 1;
         *opening -= 1;
         stats.connections.opened += 1;
@@ -136,7 +137,7 @@ impl Peers {
         entry.queue.push_close(body, buffers);
         entry.last_words = entry.queue.len();
         entry.clocks.waiting = *now;
-        // Their Close may be behind what was not read for congestion.
+        // Their Close may be behind what was not read.
         read_again(entry, to_do);
         to_do.settle(entry);
     }
@@ -174,9 +175,11 @@ pub(super) fn find(entries: &mut Slab<Entry>, id: PeerId) -> Option<&mut Entry> 
     entries.get_mut(id.index()).filter(|entry| entry.id == id)
 }
 
-/// Reads from a peer again, if congestion had kept it from being read.
+/// Reads from a peer again, if congestion or its rate limit had kept it from being read.
 fn read_again(entry: &mut Entry, to_do: &mut ToDo) {
-    if std::mem::take(&mut entry.flags.congested) {
+    let congested = std::mem::take(&mut entry.flags.congested);
+    let throttled = std::mem::take(&mut entry.flags.throttled);
+    if congested || throttled {
         to_do.read(entry);
     }
 }

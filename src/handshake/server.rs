@@ -52,6 +52,23 @@ impl Policy {
     /// or an invalid key, malformed subprotocols or extensions, or an unwelcome origin, in this
     /// order.
     pub fn judge(&self, request: &Request<'_>) -> Result<Option<Offer>, Refusal> {
+        self.judge_forwarded(request, request.host())
+    }
+
+    /// Judges a request that a proxy has passed on, as [`judge`](Self::judge) does, where the
+    /// client asked for `host`.
+    ///
+    /// That is what the origin of [`SameHost`](OriginPolicy::SameHost) is compared with, as the
+    /// page was loaded from there.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`judge`](Self::judge).
+    pub fn judge_forwarded(
+        &self,
+        request: &Request<'_>,
+        host: Option<&str>,
+    ) -> Result<Option<Offer>, Refusal> {
         if !self.is_host_allowed(request.host()) {
             return Err(Refusal::MisdirectedRequest);
         }
@@ -64,7 +81,7 @@ impl Policy {
         let subprotocols = Subprotocols::parse(request.values("Sec-WebSocket-Protocol"))?;
         let extensions = Extensions::parse(request.values("Sec-WebSocket-Extensions"))?;
         let origin = request.single("Origin", Refusal::RepeatedOrigin)?;
-        if origin.is_some_and(|origin| !self.origins.allows(origin, request.host())) {
+        if origin.is_some_and(|origin| !self.origins.allows(origin, host)) {
             return Err(Refusal::Origin);
         }
         let preferred = self.subprotocols.iter().find(|known| subprotocols.contain(known));

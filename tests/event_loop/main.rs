@@ -25,6 +25,9 @@ mod listeners;
 mod many_peers;
 mod nesting;
 mod opening;
+mod proxies;
+#[cfg(unix)]
+mod rate_limits;
 mod remote;
 #[cfg(unix)]
 mod signs_of_life;
