@@ -51,7 +51,7 @@ pub mod protocol;
 #[doc(no_inline)]
 pub use event_loop::{
     Answer, Close, CloseCause, Config, Deferred, EventLoop, Handler, IncomingRequest, Overflow,
-    Peer, PeerId, PeerMap, Peers, Remote, RemoteFull, SendStatus, SharedMessage, TimerId,
+    Peer, PeerId, PeerMap, Peers, Remote, RemoteError, SendStatus, SharedMessage, TimerId,
 };
 #[doc(no_inline)]
 pub use handshake::{Acceptance, HeadLimits, OriginPolicy, Refusal, Response};
