@@ -185,8 +185,8 @@ impl Remote {
     /// use std::{sync::mpsc, thread, time::Duration};
     /// use wsloop::{PeerId, Peers, Remote};
     ///
-    /// /// Returns `None` if it cannot be done: the peer is gone, or the loop, or has too much to
-    /// do. fn send_all(remote: &Remote, id: PeerId, file: &[u8]) -> Option<()> {
+    /// /// Returns `None` if it cannot be done: peer or loop are gone, or too much waits.
+    /// fn send_all(remote: &Remote, id: PeerId, file: &[u8]) -> Option<()> {
     ///     for part in file.chunks(64 * 1024) {
     ///         while queued_bytes(remote, id)? > 256 * 1024 {
     ///             thread::sleep(Duration::from_millis(10));

@@ -246,7 +246,11 @@ fn the_number_of_errands_is_limited_and_a_shutdown_is_not_refused() {
     // Once they are done, there is room again.
     let (mut script, _told) = Script::echo();
     turn_until(&mut event_loop, &mut script, |_, _| remote.broadcast("Hello").is_ok());
-    turn_until(&mut event_loop, &mut script, |event_loop, _| event_loop.is_finished());
+    let finished = |event_loop: &mut EventLoop, _: &mut Script| event_loop.is_finished();
+    turn_until(&mut event_loop, &mut script, finished);
+    // They came to one.
+    event_loop.turn(&mut script, Some(Duration::ZERO)).unwrap();
+    assert_ne!(event_loop.next_timeout(), Some(Duration::ZERO));
 }
 
 /// What waits is counted until the turn is over in which it is done, wherever it waits.
@@ -448,6 +452,7 @@ fn a_panic_loses_nothing_that_was_asked() {
     remote.broadcast(&[7; 123]).unwrap();
     unlucky.send("81 01 'x'");
     turn_until_panic(&mut event_loop, &mut script);
+    assert_eq!(event_loop.next_timeout(), Some(Duration::ZERO));
     turn_until(&mut event_loop, &mut script, |_, _| client.has_input());
     client.expect_bytes(&frame(0x82, &[7; 123]));
     // Tasks that panic, and one that is behind each.
