@@ -5,8 +5,9 @@
 //! 1. wait for events, no longer than the next deadline is away;
 //! 2. accept connections;
 //! 3. read once from each peer that has something to read, and call the [`Handler`];
-//! 4. fire timers, and look at the peers whose time is up;
-//! 5. write once to each peer that was sent anything, hear those who have caught up by that, and
+//! 4. do some of what other threads have asked for;
+//! 5. fire timers, and look at the peers whose time is up;
+//! 6. write once to each peer that was sent anything, hear those who have caught up by that, and
 //!    end what is to end.
 //!
 //! Handlers run between reading and writing and touch no socket: so everything that a peer is sent
@@ -20,10 +21,13 @@ mod clocks;
 mod close;
 mod config;
 mod deadlines;
+mod deferred;
 mod ending;
 mod entry;
+mod errands;
 mod expiry;
 mod handler;
+mod inbox;
 mod intake;
 #[cfg(feature = "json")]
 mod json;
@@ -34,6 +38,7 @@ mod peer_map;
 mod peers;
 mod rate_limit;
 mod remote;
+mod remote_error;
 mod sending;
 mod settling;
 mod shared_message;
@@ -51,17 +56,19 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use mio::Events;
+use mio::{Events, Waker};
 
 pub use self::close::{Close, CloseCause};
 pub use self::config::{Config, Delivery, Overflow};
+pub use self::deferred::Deferred;
 pub use self::handler::{Answer, Handler, IncomingRequest};
 pub use self::peer::Peer;
 pub use self::peer_id::PeerId;
 pub use self::peer_map::PeerMap;
 pub use self::peers::{Peers, SendStatus};
 pub use self::rate_limit::{Excess, Rate, RateLimit};
-pub use self::remote::{Deferred, Remote, RemoteFull};
+pub use self::remote::Remote;
+pub use self::remote_error::RemoteError;
 pub use self::shared_message::SharedMessage;
 pub use self::stats::{ByteStats, CloseStats, ConnectionStats, MessageStats, RefusalStats, Stats};
 pub use self::streaming::StreamError;
@@ -69,10 +76,11 @@ pub use self::timers::TimerId;
 
 use self::acceptor::Acceptor;
 use self::entry::Entry;
+use self::errands::{Errands, MAX_ERRANDS};
 use self::expiry::Expiry;
+use self::inbox::{Inbox, Load};
 use self::intake::Intake;
 use self::listener::Accepted;
-use self::remote::Mail;
 use self::transport::Transport;
 use crate::handshake::{HeadBuffer, Refusal};
 
@@ -108,6 +116,8 @@ use crate::handshake::{HeadBuffer, Refusal};
 /// ```
 #[derive(Debug)]
 pub struct EventLoop {
+    /// First, and so the first to be dropped: from then on other threads know.
+    errands: Errands,
     poll: Poll,
     events: Events,
     /// Whether the system may have more of them: it has filled the room there was.
@@ -116,11 +126,6 @@ pub struct EventLoop {
     peers: Peers,
     intake: Intake,
     expiry: Expiry,
-    remote: Remote,
-    /// Whether other threads may have asked for something.
-    has_mail: bool,
-    /// What they have asked for, and is not done yet.
-    mail: Mail,
 }
 
 #[expect(clippy::disallowed_types, reason = "this is the loop that polls")]
@@ -149,9 +154,13 @@ impl EventLoop {
     /// Fails if the system denies a poller or its waker.
     pub fn with_config(config: Config) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let remote = Remote::new(poll.registry(), acceptor::WAKER)?;
-        let intake = Intake::new(config.limits.read_buffer, remote.inbox());
+        let waker = Waker::new(poll.registry(), acceptor::WAKER)?;
+        let room = Load { errands: MAX_ERRANDS, bytes: config.limits.remote_queue };
+        // It fails only if the loop's end of the eventfd or pipe is gone, and the loop with it.
+        let errands = Errands::new(Inbox::new(room, move || _ = waker.wake()));
+        let intake = Intake::new(config.limits.read_buffer, errands.inbox());
         Ok(Self {
+            errands,
             poll,
             events: Events::with_capacity(EVENTS),
             has_more_events: false,
@@ -159,9 +168,6 @@ impl EventLoop {
             peers: Peers::new(config, clock()),
             intake,
             expiry: Expiry::default(),
-            remote,
-            has_mail: false,
-            mail: Mail::default(),
         })
     }
 
@@ -239,7 +245,7 @@ impl EventLoop {
 
     /// A handle for other threads.
     pub fn remote(&self) -> Remote {
-        self.remote.clone()
+        Remote::new(self.errands.inbox())
     }
 
     /// All peers, to send them something between turns.
@@ -293,7 +299,7 @@ impl EventLoop {
         self.note_events();
         self.accept();
         self.read(handler);
-        self.open_mail(handler);
+        self.do_errands(handler);
         self.fire_timers(handler);
         self.expire();
         self.begin_shutdown();
@@ -305,8 +311,9 @@ impl EventLoop {
     pub fn next_timeout(&self) -> Option<Duration> {
         let Peers { to_do, timers, .. } = &self.peers;
         let peers_wait = !to_do.ready.is_empty() || !to_do.dirty.is_empty();
+        let errands_wait = self.errands.are_waiting();
         // A loop around this one is told of events as they come, and not again of those left over.
-        if self.has_more_events || peers_wait || to_do.shutdown.is_some() || !self.mail.is_empty() {
+        if self.has_more_events || peers_wait || to_do.shutdown.is_some() || errands_wait {
             return Some(Duration::ZERO);
         }
         let now = clock();
@@ -323,7 +330,7 @@ impl EventLoop {
         for event in &self.events {
             let Some(place) = PeerId::place(event.token()) else {
                 match event.token() {
-                    acceptor::WAKER => self.has_mail = true,
+                    acceptor::WAKER => self.errands.call(),
                     token => self.acceptor.note(token),
                 }
                 continue;
@@ -388,24 +395,6 @@ impl EventLoop {
                 entry.flags.ready = false;
                 self.intake.read(&mut self.peers, handler, id);
             }
-        }
-    }
-
-    /// Does what other threads have asked for.
-    fn open_mail(&mut self, handler: &mut (impl Handler + ?Sized)) {
-        if std::mem::take(&mut self.has_mail) {
-            let mut mail = self.remote.inbox().take();
-            self.mail.answers.append(&mut mail.answers);
-            self.mail.tasks.append(&mut mail.tasks);
-            if let Some(grace) = mail.shutdown {
-                self.peers.shutdown(grace);
-            }
-        }
-        while let Some((id, answer)) = self.mail.answers.pop_front() {
-            self.intake.decide(&mut self.peers, handler, id, answer);
-        }
-        while let Some(task) = self.mail.tasks.pop_front() {
-            task(&mut self.peers);
         }
     }
 

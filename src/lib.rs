@@ -55,7 +55,7 @@ pub mod protocol;
 #[doc(no_inline)]
 pub use event_loop::{
     Answer, Close, CloseCause, Config, Deferred, Delivery, EventLoop, Excess, Handler,
-    IncomingRequest, Overflow, Peer, PeerId, PeerMap, Peers, Rate, RateLimit, Remote, RemoteFull,
+    IncomingRequest, Overflow, Peer, PeerId, PeerMap, Peers, Rate, RateLimit, Remote, RemoteError,
     SendStatus, SharedMessage, Stats, StreamError, TimerId,
 };
 #[doc(no_inline)]

@@ -47,6 +47,7 @@ pub(super) struct Limits {
     pub(super) subscriptions: usize,
     pub(super) handshakes: usize,
     pub(super) read_buffer: usize,
+    pub(super) remote_queue: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -105,6 +106,7 @@ impl Default for Config {
                 subscriptions: 1024,
                 handshakes: 1024,
                 read_buffer: 68 << 10,
+                remote_queue: 64 << 20,
             },
             timeouts: Timeouts {
                 handshake: Duration::from_secs(10),
@@ -232,6 +234,18 @@ impl Config {
     /// header. Larger buffers make larger messages cheaper, and the wait of everyone else longer.
     pub fn read_buffer_size(mut self, bytes: usize) -> Self {
         self.limits.read_buffer = bytes.max(1);
+        self
+    }
+
+    /// Sets how many bytes of messages from other threads may wait for the loop. Default: 64 MiB.
+    ///
+    /// Over it, a [`Remote`](super::Remote) gives them [back](super::RemoteError::Full). Those that
+    /// the loop has taken and not yet passed on to peers are counted, and so is what tasks have
+    /// captured. When nothing else waits, one message may be larger. The default is what a loop
+    /// passes on in a small part of a second, so that threads meet the limit only if handlers keep
+    /// it from that; and it is not much beside what may wait for peers.
+    pub fn remote_queue_limit(mut self, bytes: usize) -> Self {
+        self.limits.remote_queue = bytes;
         self
     }
 

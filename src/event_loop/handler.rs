@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::remote::{Deferred, Inbox};
+use super::deferred::Deferred;
+use super::inbox::Inbox;
 use super::{Close, Peer, PeerId, Peers, TimerId};
 use crate::handshake::{Acceptance, InvalidField, Offer, Refusal, Request, Response};
 use crate::protocol::{CloseCode, Message, Piece};

@@ -13,7 +13,7 @@ use super::close::CloseCause;
 use super::ending::{NO_CLOSE, NO_STATUS_RECEIVED, finish};
 use super::entry::{Entry, Stage};
 use super::handler::{Answer, Decision, Handler, IncomingRequest};
-use super::remote::Inbox;
+use super::inbox::Inbox;
 use super::upkeep::find;
 use super::{Peer, PeerId, Peers};
 use crate::handshake::{HeadBuffer, Method, Offer, Refusal, Request, Response};

@@ -40,7 +40,7 @@ impl<'a> Peer<'a> {
     }
 
     /// Sends a message to everyone else: see [`Peers::broadcast_except`].
-    pub fn broadcast<'m>(&mut self, message: impl Into<Message<'m>>) {
+    pub fn broadcast(&mut self, message: impl Into<SharedMessage>) {
         self.peers.broadcast_except(self.id, message);
     }
 
@@ -57,7 +57,7 @@ impl<'a> Peer<'a> {
 
     /// Sends a message to everyone else who is subscribed to a topic, whether or not this peer is:
     /// see [`Peers::publish_except`].
-    pub fn publish<'m>(&mut self, topic: &str, message: impl Into<Message<'m>>) {
+    pub fn publish(&mut self, topic: &str, message: impl Into<SharedMessage>) {
         self.peers.publish_except(self.id, topic, message);
     }
 

@@ -127,14 +127,15 @@ impl Peers {
         })
     }
 
-    /// Sends a message to all peers. It is encoded once; a slow peer does not delay the others.
-    pub fn broadcast<'m>(&mut self, message: impl Into<Message<'m>>) {
-        self.broadcast_but(None, message.into());
+    /// Sends a message to all peers. It is encoded once, or not at all if it is a
+    /// [`SharedMessage`]; a slow peer does not delay the others.
+    pub fn broadcast(&mut self, message: impl Into<SharedMessage>) {
+        self.broadcast_but(None, message);
     }
 
     /// Sends a message to all peers but one, as [`broadcast`](Self::broadcast) does.
-    pub fn broadcast_except<'m>(&mut self, id: PeerId, message: impl Into<Message<'m>>) {
-        self.broadcast_but(Some(id), message.into());
+    pub fn broadcast_except(&mut self, id: PeerId, message: impl Into<SharedMessage>) {
+        self.broadcast_but(Some(id), message);
     }
 
     /// Subscribes a peer to a topic, and returns whether it is subscribed now.
@@ -183,14 +184,14 @@ impl Peers {
     /// It is encoded once, and not at all if there is nobody. A slow peer does not delay the
     /// others. Each peer is sent what is published in the order of the calls, whatever the topic
     /// and together with what else it is sent.
-    pub fn publish<'m>(&mut self, topic: &str, message: impl Into<Message<'m>>) {
-        self.publish_but(None, topic, message.into());
+    pub fn publish(&mut self, topic: &str, message: impl Into<SharedMessage>) {
+        self.publish_but(None, topic, message);
     }
 
     /// Sends a message to all but one who are subscribed to a topic, as [`publish`](Self::publish)
     /// does.
-    pub fn publish_except<'m>(&mut self, id: PeerId, topic: &str, message: impl Into<Message<'m>>) {
-        self.publish_but(Some(id), topic, message.into());
+    pub fn publish_except(&mut self, id: PeerId, topic: &str, message: impl Into<SharedMessage>) {
+        self.publish_but(Some(id), topic, message);
     }
 
     /// How many peers are subscribed to a topic.

@@ -1,222 +1,266 @@
 //! What other threads may ask of the loop.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use mio::{Registry, Token, Waker};
+use super::errands::Errand;
+use super::inbox::Inbox;
+use super::{PeerId, Peers, RemoteError, SharedMessage};
+use crate::protocol::CloseCode;
 
-use super::handler::Answer;
-use super::{PeerId, Peers};
-use crate::handshake::Refusal;
-
-/// A handle to an [`EventLoop`](super::EventLoop) for other threads.
+/// A handle to an [`EventLoop`](super::EventLoop) for other threads: whatever they want its peers
+/// to be sent, they hand in here.
 ///
-/// Cheap to clone, and independent of the loop's life: once that is gone, asking has no effect.
-/// Made by [`EventLoop::remote`](super::EventLoop::remote).
+/// Made by [`EventLoop::remote`](super::EventLoop::remote), and cheap to clone.
+///
+/// # What is guaranteed
+///
+/// * **Nothing blocks.** What is asked is noted down, under a lock that is held no longer than that
+///   takes, and the loop does it between reading and writing. Messages are encoded by the thread
+///   that sends them. A handler, on the loop's own thread, may ask as well; that is done in the
+///   next turn.
+/// * **Order.** What one thread asks is done in that order, whichever clones of the handle it uses
+///   and whatever it asks. Threads that agree on an order, such as by a lock of theirs, have it
+///   kept as well.
+/// * **Once.** After `Ok`, it is done exactly once, provided that the loop goes on running: what
+///   waits when the loop is dropped is dropped with it. After `Err` it is not done at all.
+/// * **Bounded.** At most 65,536 errands and
+///   [`remote_queue_limit`](super::Config::remote_queue_limit) bytes wait for the loop. Then it is
+///   [`RemoteError::Full`], and what was handed in comes back.
+/// * **At any time.** Before [`run`](super::EventLoop::run), and between two of them, errands wait.
+///   When the loop has been dropped, it is [`RemoteError::Gone`].
+/// * **Fairness.** The loop does part of what waits, serves its peers, and goes on: however much is
+///   asked of it, peers are heard, and the other way round.
+/// * **One wake-up** brings the loop to do all that was asked until it came.
+/// * **Panics** of a task, if somebody catches them around the loop, are that task's alone.
+///
+/// # What is not
+///
+/// That a message was handed in does not mean that it was sent. As with [`Peers::send`], nothing
+/// happens if the peer is gone, and a peer that does not read fast enough runs over its
+/// [`write_queue_limit`](super::Config::write_queue_limit), with what follows from it. A thread
+/// that has much to say to one peer should therefore wait for it: for what the peer answers, or
+/// until less is left for it, as in the example of [`run`](Self::run).
 ///
 /// # Examples
 ///
-/// ```
-/// use std::time::Duration;
+/// ```no_run
 /// use wsloop::{EventLoop, Message, Peer};
 ///
 /// let mut event_loop = EventLoop::new()?;
+/// event_loop.listen("127.0.0.1:9001")?;
 /// let remote = event_loop.remote();
-/// std::thread::spawn(move || remote.shutdown(Duration::from_secs(3)));
-/// event_loop.run(&mut |peer: &mut Peer<'_>, message: Message<'_>| {
-///     peer.send(message);
-/// })?;
+/// std::thread::spawn(move || {
+///     for line in std::io::stdin().lines().map_while(Result::ok) {
+///         if remote.broadcast(&line).is_err() {
+///             eprintln!("not sent: {line}");
+///         }
+///     }
+/// });
+/// event_loop.run(&mut |_: &mut Peer<'_>, _: Message<'_>| {})?;
 /// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// What cannot be handed in comes back encoded, and can be handed in again without another copy:
+///
+/// ```
+/// use wsloop::{PeerId, Remote, RemoteError};
+///
+/// /// Returns whether there still is a loop to send the text.
+/// fn insist(remote: &Remote, id: PeerId, text: &str) -> bool {
+///     let mut result = remote.send(id, text);
+///     while let Err(RemoteError::Full(message)) = result {
+///         std::thread::yield_now();
+///         result = remote.send(id, &message);
+///     }
+///     result.is_ok()
+/// }
 /// ```
 #[derive(Clone)]
 pub struct Remote {
     inbox: Arc<Inbox>,
 }
 
-/// What was asked of the loop since it last looked.
-pub(super) struct Inbox {
-    waker: Waker,
-    mail: Mutex<Mail>,
-}
-
-/// Bounded: a shutdown is one value, there is one answer for each decision that was deferred, and
-/// tasks are counted.
-#[derive(Default)]
-pub(super) struct Mail {
-    pub(super) shutdown: Option<Duration>,
-    pub(super) answers: VecDeque<(PeerId, Answer)>,
-    pub(super) tasks: VecDeque<Task>,
-}
-
-/// What a thread wants done on the loop's.
-pub(super) type Task = Box<dyn FnOnce(&mut Peers) + Send>;
-
-/// How many tasks may wait for the loop. It takes all of them at once, in every turn: so many are
-/// there only if it is stuck.
-const MAX_TASKS: usize = 65_536;
-
 impl Remote {
-    pub(super) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
-        let inbox = Inbox { waker: Waker::new(registry, token)?, mail: Mutex::default() };
-        Ok(Self { inbox: Arc::new(inbox) })
+    pub(super) fn new(inbox: &Arc<Inbox>) -> Self {
+        Self { inbox: Arc::clone(inbox) }
     }
 
-    /// Shuts the loop down as [`Peers::shutdown`](super::Peers::shutdown) does. Never blocks.
-    pub fn shutdown(&self, grace: Duration) {
-        self.inbox.post(|mail| {
-            mail.shutdown = Some(mail.shutdown.map_or(grace, |earlier| earlier.min(grace)));
-        });
-    }
-
-    /// Has the loop run something between two turns, with all its peers: so threads send, broadcast
-    /// and close.
-    ///
-    /// Never blocks. Tasks of one thread run in the order in which it handed them in. Before
-    /// [`run`](super::EventLoop::run) they wait; once the loop is gone they are never run.
+    /// Sends a message to a peer, as [`Peers::send`] does.
     ///
     /// # Errors
     ///
-    /// Fails if 65,536 tasks wait already, because a handler keeps the loop from its work. The task
-    /// is dropped.
+    /// Fails, and gives the message back, if [too much waits](RemoteError::Full) or the loop is
+    /// [gone](RemoteError::Gone). That the peer is gone is no error.
+    pub fn send(
+        &self,
+        id: PeerId,
+        message: impl Into<SharedMessage>,
+    ) -> Result<(), RemoteError<SharedMessage>> {
+        self.post(message.into(), |message| Errand::Send(id, message))
+    }
+
+    /// Sends a message to all who are peers when the loop comes to it, as [`Peers::broadcast`]
+    /// does.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`send`](Self::send) does.
+    pub fn broadcast(
+        &self,
+        message: impl Into<SharedMessage>,
+    ) -> Result<(), RemoteError<SharedMessage>> {
+        self.post(message.into(), |message| Errand::Broadcast { except: None, message })
+    }
+
+    /// Sends a message to all peers but one, as [`Peers::broadcast_except`] does.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`send`](Self::send) does.
+    pub fn broadcast_except(
+        &self,
+        id: PeerId,
+        message: impl Into<SharedMessage>,
+    ) -> Result<(), RemoteError<SharedMessage>> {
+        self.post(message.into(), |message| Errand::Broadcast { except: Some(id), message })
+    }
+
+    /// Sends a message to all who are subscribed to a topic when the loop comes to it, as
+    /// [`Peers::publish`] does.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`send`](Self::send) does.
+    pub fn publish(
+        &self,
+        topic: &str,
+        message: impl Into<SharedMessage>,
+    ) -> Result<(), RemoteError<SharedMessage>> {
+        self.publish_but(None, topic, message.into())
+    }
+
+    /// Sends a message to all but one who are subscribed to a topic, as [`Peers::publish_except`]
+    /// does.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`send`](Self::send) does.
+    pub fn publish_except(
+        &self,
+        id: PeerId,
+        topic: &str,
+        message: impl Into<SharedMessage>,
+    ) -> Result<(), RemoteError<SharedMessage>> {
+        self.publish_but(Some(id), topic, message.into())
+    }
+
+    /// Begins the closing handshake with a peer, as [`Peers::close`] does.
+    ///
+    /// # Errors
+    ///
+    /// Fails if [too much waits](RemoteError::Full) or the loop is [gone](RemoteError::Gone). That
+    /// the peer is gone is no error.
+    pub fn close(&self, id: PeerId, code: CloseCode, reason: &str) -> Result<(), RemoteError<()>> {
+        let reason = Box::from(reason);
+        self.inbox.post(str::len(&reason), (), |()| Errand::Close { id, code, reason })
+    }
+
+    /// Has the loop run something between two turns, with all its peers.
+    ///
+    /// While the task runs, everyone else waits.
+    ///
+    /// # Errors
+    ///
+    /// Fails, and gives the task back, if [too much waits](RemoteError::Full) or the loop is
+    /// [gone](RemoteError::Gone).
     ///
     /// # Examples
     ///
-    /// ```no_run
+    /// A file may be larger than what may wait for a peer. So this asks how much that is before it
+    /// sends another part, and meanwhile leaves the peer time to read:
+    ///
+    /// ```
+    /// use std::{sync::mpsc, thread, time::Duration};
+    /// use wsloop::{PeerId, Peers, Remote};
+    ///
+    /// /// Returns `None` if it cannot be done: peer or loop are gone, or too much waits.
+    /// fn send_all(remote: &Remote, id: PeerId, file: &[u8]) -> Option<()> {
+    ///     for part in file.chunks(64 * 1024) {
+    ///         while queued_bytes(remote, id)? > 256 * 1024 {
+    ///             thread::sleep(Duration::from_millis(10));
+    ///         }
+    ///         remote.send(id, part).ok()?;
+    ///     }
+    ///     Some(())
+    /// }
+    ///
+    /// /// Asks the loop how much of what the peer was sent so far is still to be written.
+    /// fn queued_bytes(remote: &Remote, id: PeerId) -> Option<usize> {
+    ///     let (answer, answered) = mpsc::channel();
+    ///     let task = move |peers: &mut Peers| {
+    ///         let _ = answer.send(peers.contains(id).then(|| peers.queued_bytes(id)));
+    ///     };
+    ///     remote.run(task).ok()?;
+    ///     answered.recv().ok()?
+    /// }
+    /// ```
+    ///
+    /// Without asking again and again: [`on_drain`](super::Handler::on_drain) is where the loop
+    /// says of itself that a peer has taken what it was sent.
+    pub fn run<F>(&self, task: F) -> Result<(), RemoteError<F>>
+    where
+        F: FnOnce(&mut Peers) + Send + 'static,
+    {
+        self.inbox.post(size_of::<F>(), task, |task| Errand::Run(Box::new(task)))
+    }
+
+    /// Shuts the loop down, as [`Peers::shutdown`] does, behind what this thread has asked before.
+    ///
+    /// This is never refused: there is always room for it, and a loop that is gone has been shut
+    /// down.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
     /// use wsloop::{EventLoop, Message, Peer};
     ///
     /// let mut event_loop = EventLoop::new()?;
-    /// event_loop.listen("127.0.0.1:9001")?;
     /// let remote = event_loop.remote();
-    /// std::thread::spawn(move || {
-    ///     for line in std::io::stdin().lines().map_while(Result::ok) {
-    ///         let _ = remote.run(move |peers| peers.broadcast(&line));
-    ///     }
-    /// });
-    /// event_loop.run(&mut |_: &mut Peer<'_>, _: Message<'_>| {})?;
+    /// std::thread::spawn(move || remote.shutdown(Duration::from_secs(3)));
+    /// event_loop.run(&mut |peer: &mut Peer<'_>, message: Message<'_>| {
+    ///     peer.send(message);
+    /// })?;
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn run(&self, task: impl FnOnce(&mut Peers) + Send + 'static) -> Result<(), RemoteFull> {
-        let mut result = Ok(());
-        self.inbox.post(|mail| {
-            if mail.tasks.len() < MAX_TASKS {
-                mail.tasks.push_back(Box::new(task));
-            } else {
-                result = Err(RemoteFull);
-            }
-        });
-        result
+    pub fn shutdown(&self, grace: Duration) {
+        self.inbox.insist(Errand::Shutdown(grace));
     }
 
-    pub(super) fn inbox(&self) -> &Arc<Inbox> {
-        &self.inbox
+    fn publish_but(
+        &self,
+        except: Option<PeerId>,
+        topic: &str,
+        message: SharedMessage,
+    ) -> Result<(), RemoteError<SharedMessage>> {
+        let bytes = topic.len() + message.frame().len();
+        let topic = topic.into();
+        self.inbox.post(bytes, message, |message| Errand::Publish { except, topic, message })
     }
-}
 
-/// More tasks wait for the loop than it can be handed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct RemoteFull;
-
-impl fmt::Display for RemoteFull {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{MAX_TASKS} tasks wait for the event loop already")
-    }
-}
-
-impl std::error::Error for RemoteFull {}
-
-impl fmt::Debug for Mail {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mail").finish_non_exhaustive()
-    }
-}
-
-impl Mail {
-    pub(super) fn is_empty(&self) -> bool {
-        self.shutdown.is_none() && self.answers.is_empty() && self.tasks.is_empty()
+    fn post(
+        &self,
+        message: SharedMessage,
+        errand: impl FnOnce(SharedMessage) -> Errand,
+    ) -> Result<(), RemoteError<SharedMessage>> {
+        self.inbox.post(message.frame().len(), message, errand)
     }
 }
 
 impl fmt::Debug for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Remote").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Inbox {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inbox").finish_non_exhaustive()
-    }
-}
-
-impl Inbox {
-    pub(super) fn take(&self) -> Mail {
-        std::mem::take(&mut self.lock())
-    }
-
-    /// Wakes the loop only if nothing else waited to be read: then it has been woken already.
-    fn post(&self, write: impl FnOnce(&mut Mail)) {
-        let mut mail = self.lock();
-        let was_empty = mail.is_empty();
-        write(&mut mail);
-        drop(mail);
-        if was_empty {
-            // It fails only if the loop's end of the eventfd or pipe is gone, and the loop with it.
-            let _ = self.waker.wake();
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Mail> {
-        self.mail.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A decision about an opening handshake that is still to be made, by whoever holds this.
-///
-/// Made by [`IncomingRequest::defer`](super::IncomingRequest::defer). It may be sent to another
-/// thread, while the client waits within its
-/// [`handshake_timeout`](super::Config::handshake_timeout). Dropped without an answer, it answers
-/// 500: a client never waits for a decision that nobody will make.
-#[must_use = "dropped without an answer, the client is answered 500"]
-pub struct Deferred {
-    inbox: Arc<Inbox>,
-    id: PeerId,
-    answered: bool,
-}
-
-impl Deferred {
-    pub(super) fn new(inbox: &Arc<Inbox>, id: PeerId) -> Self {
-        Self { inbox: Arc::clone(inbox), id, answered: false }
-    }
-
-    /// The id that the peer will have if it is let in.
-    pub fn id(&self) -> PeerId {
-        self.id
-    }
-
-    /// Answers the request. Never blocks; no effect if the client's time was up meanwhile.
-    pub fn answer(mut self, answer: impl Into<Answer>) {
-        self.post(answer.into());
-    }
-
-    fn post(&mut self, answer: Answer) {
-        self.answered = true;
-        self.inbox.post(|mail| mail.answers.push_back((self.id, answer)));
-    }
-}
-
-impl Drop for Deferred {
-    fn drop(&mut self) {
-        if !self.answered {
-            self.post(Refusal::Abandoned.into());
-        }
-    }
-}
-
-impl fmt::Debug for Deferred {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Deferred").field("id", &self.id).finish_non_exhaustive()
     }
 }

@@ -10,11 +10,15 @@ use super::to_do::ToDo;
 use super::upkeep::find;
 use super::write_queue::WriteQueue;
 use super::{PeerId, Peers, SendStatus, SharedMessage};
-use crate::protocol::{CloseBody, CloseCode, Message};
+use crate::protocol::{CloseBody, CloseCode};
 
 impl Peers {
-    pub(super) fn broadcast_but(&mut self, except: Option<PeerId>, message: Message<'_>) {
-        let message = SharedMessage::new(message);
+    pub(super) fn broadcast_but(
+        &mut self,
+        except: Option<PeerId>,
+        message: impl Into<SharedMessage>,
+    ) {
+        let message = message.into();
         for index in 0..self.entries.capacity() {
             if let Some(id) = self.entries.get(index).map(|entry| entry.id)
                 && Some(id) != except
@@ -28,18 +32,20 @@ impl Peers {
         &mut self,
         except: Option<PeerId>,
         topic: &str,
-        message: Message<'_>,
+        message: impl Into<SharedMessage>,
     ) {
         let Some(topic) = self.topics.find(topic) else { return };
-        let mut encoded = None;
+        if self.topics.subscribers(topic).iter().all(|&id| Some(id) == except) {
+            return;
+        }
+        let message = message.into();
         // From the back: whose queue is full or whose connection is lost leaves while it is sent
         // to.
         for place in (0..self.topics.subscribers(topic).len()).rev() {
             if let Some(&id) = self.topics.subscribers(topic).get(place)
                 && Some(id) != except
             {
-                let encoded = encoded.get_or_insert_with(|| SharedMessage::new(message));
-                self.send_shared(id, encoded);
+                self.send_shared(id, &message);
             }
         }
     }
