@@ -1,7 +1,6 @@
 //! What the loop keeps for one connection, apart from what it is receiving.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::PeerId;
@@ -29,7 +28,6 @@ pub(super) struct Entry {
     pub(super) last_words: usize,
     pub(super) flags: Flags,
     pub(super) clocks: Clocks,
-    pub(super) remote_addr: Option<SocketAddr>,
     /// What few connections have.
     pub(super) particulars: Option<Box<Particulars>>,
 }
@@ -84,12 +82,7 @@ pub(super) struct Flags {
 }
 
 impl Entry {
-    pub(super) fn new(
-        id: PeerId,
-        transport: Transport,
-        remote_addr: Option<SocketAddr>,
-        now: Instant,
-    ) -> Self {
+    pub(super) fn new(id: PeerId, transport: Transport, now: Instant) -> Self {
         Self {
             id,
             transport,
@@ -100,7 +93,6 @@ impl Entry {
             last_words: 0,
             flags: Flags::default(),
             clocks: Clocks::new(now),
-            remote_addr,
             particulars: None,
         }
     }

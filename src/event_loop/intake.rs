@@ -5,7 +5,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::buffers::DecoderPool;
 use super::clocks::Pong;
@@ -463,11 +462,6 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
 /// Answers an HTTP request, or a connection that did not get so far as to send one.
 fn respond(peers: &mut Peers, id: PeerId, response: &Response, method: Method) {
     let mut bytes = Vec::new();
-    response.encode(method, wall_clock(), &mut bytes);
+    response.encode(method, peers.clock.date(), &mut bytes);
     peers.respond(id, bytes);
-}
-
-#[expect(clippy::disallowed_methods, reason = "a response says when it was made")]
-fn wall_clock() -> SystemTime {
-    SystemTime::now()
 }

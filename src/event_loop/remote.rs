@@ -2,13 +2,11 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mio::{Registry, Token, Waker};
-
 use super::handler::Answer;
+use super::poller::Waker;
 use super::{PeerId, Peers};
 use crate::handshake::Refusal;
 
@@ -59,9 +57,8 @@ pub(super) type Task = Box<dyn FnOnce(&mut Peers) + Send>;
 const MAX_TASKS: usize = 65_536;
 
 impl Remote {
-    pub(super) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
-        let inbox = Inbox { waker: Waker::new(registry, token)?, mail: Mutex::default() };
-        Ok(Self { inbox: Arc::new(inbox) })
+    pub(super) fn new(waker: Waker) -> Self {
+        Self { inbox: Arc::new(Inbox { waker, mail: Mutex::default() }) }
     }
 
     /// Shuts the loop down as [`Peers::shutdown`](super::Peers::shutdown) does. Never blocks.
@@ -163,8 +160,7 @@ impl Inbox {
         write(&mut mail);
         drop(mail);
         if was_empty {
-            // It fails only if the loop's end of the eventfd or pipe is gone, and the loop with it.
-            let _ = self.waker.wake();
+            self.waker.wake();
         }
     }
 
