@@ -1,5 +1,4 @@
-//! What the parts of the core cost, each by itself: `cargo bench`, or `cargo bench -- decode` for
-//! one.
+//! What the parts cost, each by itself: `cargo bench`, or `cargo bench -- decode` for one.
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
@@ -137,4 +136,47 @@ mod handshake {
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
         Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\
         \r\n";
+}
+
+/// Tests of a handler, as users write them.
+#[cfg(feature = "event-loop")]
+mod rehearsal {
+    use super::*;
+    use wsloop::testing::{Received, Rehearsal};
+    use wsloop::{CloseCode, Config, Message, Peer};
+
+    /// Two clients connect, exchange ten messages, and close.
+    #[divan::bench]
+    fn conversation(bencher: Bencher<'_, '_>) {
+        bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
+            let mut chat =
+                Rehearsal::new(Config::new(), |peer: &mut Peer<'_>, message: Message<'_>| {
+                    peer.broadcast(message);
+                });
+            let clients = [chat.connect("/room"), chat.connect("/room")];
+            for turn in 0..10 {
+                chat.send(clients[turn % 2], black_box("hello"));
+                let received = chat.receive(clients[1 - turn % 2]);
+                assert_eq!(received, Some(Received::Text("hello")));
+            }
+            for client in clients {
+                chat.close(client, CloseCode::NORMAL, "");
+                assert_eq!(chat.receive(client), Some(Received::Close(1000, "")));
+            }
+        });
+    }
+
+    /// One message there and back.
+    #[divan::bench]
+    fn echo(bencher: Bencher<'_, '_>) {
+        let mut echo =
+            Rehearsal::new(Config::new(), |peer: &mut Peer<'_>, message: Message<'_>| {
+                peer.send(message);
+            });
+        let client = echo.connect("/");
+        bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
+            echo.send(client, black_box("hello"));
+            assert_eq!(echo.receive(client), Some(Received::Text("hello")));
+        });
+    }
 }

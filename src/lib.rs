@@ -34,6 +34,9 @@
 //! * [`protocol`]: frames and messages (RFC 6455 §5 to §7), as values: bytes in, events out, bytes
 //!   out.
 //!
+//! Handlers are tested with `testing`, a part of the first: the loop, without sockets and with a
+//! clock that the test moves.
+//!
 //! Each knows only those below. The lower two own no socket and read no clock: they work over any
 //! transport and are easy to fuzz.
 //!
@@ -51,6 +54,9 @@ pub mod event_loop;
 pub mod handshake;
 pub mod protocol;
 
+#[cfg(feature = "event-loop")]
+#[doc(inline)]
+pub use event_loop::testing;
 #[cfg(feature = "event-loop")]
 #[doc(no_inline)]
 pub use event_loop::{

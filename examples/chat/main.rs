@@ -20,7 +20,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use lexopt::prelude::*;
-use wsloop::{Config, EventLoop, Remote};
+use wsloop::{Config, EventLoop, Remote, SharedMessage};
 
 use self::room::{Chat, Event, MAX_MESSAGE_SIZE, MAX_PEOPLE, SIGNED_IN};
 
@@ -30,8 +30,9 @@ fn tell_time(remote: &Remote, every: Duration, stop: &Receiver<()>) {
         #[expect(clippy::disallowed_methods, reason = "it is this that is told")]
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let time = Event::Time { seconds: since_1970.unwrap_or_default().as_secs() };
+        let Ok(time) = SharedMessage::json(&time) else { return };
         // Fails if the loop is stuck: then nobody is told.
-        let _ = remote.run(move |peers| drop(peers.publish_json(SIGNED_IN, &time)));
+        let _ = remote.publish(SIGNED_IN, time);
     }
 }
 

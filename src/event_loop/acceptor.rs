@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
-use mio::{Registry, Token};
+use mio::Token;
 
 use super::PeerId;
 use super::listener::{Accepted, Listener};
+use super::poller::Poller;
 
 /// The token of the waker; listeners have those that follow.
 pub(super) const WAKER: Token = Token(0);
@@ -36,12 +37,12 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    pub(super) fn add(&mut self, mut listener: Listener, registry: &Registry) -> io::Result<()> {
+    pub(super) fn add(&mut self, mut listener: Listener, poller: &Poller) -> io::Result<()> {
         let token = Token(WAKER.0 + 1 + self.listeners.len());
         if token.0 >= PeerId::FIRST_TOKEN as usize {
             return Err(io::Error::other("a loop has at most 1023 listeners"));
         }
-        listener.register(registry, token)?;
+        listener.register(poller, token)?;
         self.listeners.push(listener);
         Ok(())
     }

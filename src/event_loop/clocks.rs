@@ -60,7 +60,7 @@ pub(super) enum Expired {
 }
 
 /// How the payload of our Pings begins, lest they are taken for the application's.
-const PING_TAG: [u8; 4] = *b"wsl\0";
+pub(super) const PING_TAG: [u8; 4] = *b"wsl\0";
 
 impl Clocks {
     pub(super) fn new(now: Instant) -> Self {

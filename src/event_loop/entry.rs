@@ -1,7 +1,7 @@
 //! What the loop keeps for one connection, apart from what it is receiving.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use super::PeerId;
@@ -31,7 +31,6 @@ pub(super) struct Entry {
     pub(super) last_words: usize,
     pub(super) flags: Flags,
     pub(super) clocks: Clocks,
-    pub(super) remote_addr: Option<SocketAddr>,
     /// What few connections have.
     pub(super) particulars: Option<Box<Particulars>>,
 }
@@ -94,12 +93,7 @@ pub(super) struct Flags {
 }
 
 impl Entry {
-    pub(super) fn new(
-        id: PeerId,
-        transport: Transport,
-        remote_addr: Option<SocketAddr>,
-        now: Instant,
-    ) -> Self {
+    pub(super) fn new(id: PeerId, transport: Transport, now: Instant) -> Self {
         Self {
             id,
             transport,
@@ -110,7 +104,6 @@ impl Entry {
             last_words: 0,
             flags: Flags::default(),
             clocks: Clocks::new(now),
-            remote_addr,
             particulars: None,
         }
     }
@@ -128,7 +121,7 @@ impl Entry {
     /// Where it comes from, as far as is known.
     pub(super) fn client_addr(&self) -> Option<IpAddr> {
         let told = self.particulars.as_ref().and_then(|particulars| particulars.client_addr);
-        told.or_else(|| self.remote_addr.map(|addr| addr.ip().to_canonical()))
+        told.or_else(|| self.transport.remote_addr().map(|addr| addr.ip().to_canonical()))
     }
 
     /// Notes where it comes from.

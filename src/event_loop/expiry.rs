@@ -6,8 +6,9 @@ use super::clocks::Expired;
 use super::close::CloseCause;
 use super::deadlines::Deadlines;
 use super::entry::Stage;
+use super::poller::EVENTS;
 use super::upkeep::find;
-use super::{EVENTS, EventLoop, PeerId, Peers};
+use super::{EventLoop, PeerId, Peers, sooner};
 use crate::handshake::Refusal;
 use crate::protocol::{CloseBody, CloseCode};
 
@@ -15,6 +16,8 @@ use crate::protocol::{CloseBody, CloseCode};
 #[derive(Debug, Default)]
 pub(super) struct Expiry {
     deadlines: Deadlines,
+    /// How many events this turn began with.
+    pub(super) events: usize,
     /// How many turns in a row began with more events than are taken at once.
     crowded_turns: usize,
     /// Whether the loop is shutting down.
@@ -26,7 +29,7 @@ pub(super) struct Expiry {
 impl Expiry {
     /// When there will be something to do here.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.deadlines.next().into_iter().chain(self.end).min()
+        sooner(self.deadlines.next(), self.end)
     }
 }
 
@@ -67,7 +70,7 @@ impl EventLoop {
     ///
     /// The system reports everyone in turn, so that after so many turns all have been looked at.
     fn is_crowded(&mut self) -> bool {
-        let more = self.has_more_events;
+        let more = self.expiry.events >= EVENTS;
         let turns = if more { self.expiry.crowded_turns + 1 } else { 0 };
         self.expiry.crowded_turns = turns;
         if turns > self.peers.entries.len() / EVENTS + 1 {

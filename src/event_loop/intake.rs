@@ -5,7 +5,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::buffers::DecoderPool;
 use super::clocks::Pong;
@@ -288,7 +287,9 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         let Peers { entries, config, .. } = &mut *self.peers;
         let entry = &mut entries[self.id.index()];
         let judged = Request::parse(head.head(), &config.head).and_then(|request| {
-            let from = config.proxies.locate(&request, entry.remote_addr.map(|addr| addr.ip()));
+            let from = config
+                .proxies
+                .locate(&request, entry.transport.remote_addr().map(|addr| addr.ip()));
             entry.set_client_addr(from.client);
             Ok((config.policy.judge_forwarded(&request, from.host)?, request))
         });
@@ -300,7 +301,7 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
             request: &request,
             offer: offer.as_ref(),
             id: self.id,
-            remote_addr: entry.remote_addr,
+            remote_addr: entry.transport.remote_addr(),
             client_addr: entry.client_addr(),
             inbox: &self.shared.inbox,
         };
@@ -501,11 +502,6 @@ fn counts(event: &Event<'_>) -> bool {
 /// Answers an HTTP request, or a connection that did not get so far as to send one.
 fn respond(peers: &mut Peers, id: PeerId, response: &Response, method: Method) {
     let mut bytes = Vec::new();
-    response.encode(method, wall_clock(), &mut bytes);
+    response.encode(method, peers.clock.date(), &mut bytes);
     peers.respond(id, bytes);
-}
-
-#[expect(clippy::disallowed_methods, reason = "a response says when it was made")]
-fn wall_clock() -> SystemTime {
-    SystemTime::now()
 }

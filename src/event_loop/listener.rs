@@ -4,15 +4,18 @@
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use mio::net::TcpListener;
 #[cfg(unix)]
 use mio::net::UnixListener;
-use mio::{Interest, Registry, Token};
+use mio::{Interest, Token};
 use socket2::{Domain, Socket as Socket2, Type};
 
-use super::transport::Transport;
+use super::in_memory::{Backlog, Door};
+use super::poller::Poller;
+use super::transport::{self, Transport};
 
 /// A listening socket, and whether there may be connections to accept.
 #[derive(Debug)]
@@ -31,12 +34,13 @@ enum Socket {
     Tcp(TcpListener),
     #[cfg(unix)]
     Unix(UnixListener),
+    Memory(Arc<Mutex<Backlog>>),
 }
 
 /// What came of an attempt to accept.
 #[derive(Debug)]
 pub(super) enum Accepted {
-    Connection(Transport, Option<SocketAddr>),
+    Connection(Transport),
     /// There is none waiting.
     None,
     /// This one failed before it was ours; there may be others.
@@ -58,21 +62,28 @@ impl Listener {
         Ok(Self::new(Socket::Unix(UnixListener::from_std(listener))))
     }
 
+    /// Makes a listener in memory, and the way to it.
+    pub(super) fn memory() -> (Self, Door) {
+        let (backlog, door) = Door::new();
+        (Self::new(Socket::Memory(backlog)), door)
+    }
+
     fn new(socket: Socket) -> Self {
         Self { socket, pending: false, failures: 0, retry: None }
     }
 
-    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+    pub(super) fn register(&mut self, poller: &Poller, token: Token) -> io::Result<()> {
         match &mut self.socket {
-            Socket::Tcp(socket) => registry.register(socket, token, Interest::READABLE),
+            Socket::Tcp(socket) => poller.registry()?.register(socket, token, Interest::READABLE),
             #[cfg(unix)]
-            Socket::Unix(socket) => registry.register(socket, token, Interest::READABLE),
+            Socket::Unix(socket) => poller.registry()?.register(socket, token, Interest::READABLE),
+            Socket::Memory(backlog) => lock(backlog).register(poller, token),
         }
     }
 
     pub(super) fn accept(&self) -> Accepted {
         match self.accept_once() {
-            Ok((transport, addr)) => Accepted::Connection(transport, addr),
+            Ok(transport) => Accepted::Connection(transport),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Accepted::None,
             Err(error) if is_exhaustion(&error) => Accepted::Exhausted,
             // ECONNABORTED, EPROTO, EINTR and the network errors that Linux passes on from the new
@@ -82,19 +93,26 @@ impl Listener {
         }
     }
 
-    fn accept_once(&self) -> io::Result<(Transport, Option<SocketAddr>)> {
+    fn accept_once(&self) -> io::Result<Transport> {
         match &self.socket {
             Socket::Tcp(socket) => {
                 let (stream, addr) = socket.accept()?;
                 // Frames are written whole, so that waiting for more could only delay them. That
                 // fails only if the connection is gone again, which reading from it will tell.
                 let _ = stream.set_nodelay(true);
-                Ok((Transport::Tcp(stream), Some(addr)))
+                Ok(Transport::Socket(transport::Socket::Tcp(stream), Some(addr)))
             }
             #[cfg(unix)]
-            Socket::Unix(socket) => Ok((Transport::Unix(socket.accept()?.0), None)),
+            Socket::Unix(socket) => {
+                Ok(Transport::Socket(transport::Socket::Unix(socket.accept()?.0), None))
+            }
+            Socket::Memory(backlog) => lock(backlog).accept(),
         }
     }
+}
+
+fn lock(backlog: &Mutex<Backlog>) -> MutexGuard<'_, Backlog> {
+    backlog.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How many connections may wait to be accepted. The system caps it, on Linux at 4096.

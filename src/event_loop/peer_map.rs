@@ -156,7 +156,8 @@ impl<T> Default for PeerMap<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, Peers, clock};
+    use super::super::clock::Clock;
+    use super::super::{Config, Peers};
     use super::*;
 
     #[test]
@@ -201,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_value_is_made_once_for_each_peer() {
-        let mut peers = Peers::new(Config::new(), clock());
+        let mut peers = Peers::new(Config::new(), Clock::System);
         let mut map = PeerMap::new();
         for (generation, expected) in [(1, [1, 2]), (2, [1, 2])] {
             let peer = Peer::new(&mut peers, PeerId::new(3, generation));

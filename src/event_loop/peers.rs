@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use super::buffers::BufferPool;
+use super::clock::Clock;
 use super::close::CloseCause;
 use super::config::Config;
 use super::entry::Entry;
@@ -29,6 +30,7 @@ pub struct Peers {
     pub(super) buffers: BufferPool,
     pub(super) to_do: ToDo,
     pub(super) timers: Timers,
+    pub(super) clock: Clock,
     /// When this turn began.
     pub(super) now: Instant,
     /// Of peers that can be sent messages: [`Entry::is_open`].
@@ -63,14 +65,15 @@ pub enum SendStatus {
 }
 
 impl Peers {
-    pub(super) fn new(config: Config, now: Instant) -> Self {
+    pub(super) fn new(config: Config, clock: Clock) -> Self {
         Self {
             entries: Slab::new(),
             config,
             buffers: BufferPool::default(),
             to_do: ToDo::default(),
             timers: Timers::default(),
-            now,
+            now: clock.now(),
+            clock,
             topics: Topics::default(),
             open: 0,
             opening: 0,
@@ -258,7 +261,7 @@ impl Peers {
     /// Where the peer's connection comes from; `None` for a Unix socket, or if there is no such
     /// peer.
     pub fn remote_addr(&self, id: PeerId) -> Option<SocketAddr> {
-        self.entry(id).and_then(|entry| entry.remote_addr)
+        self.entry(id).and_then(|entry| entry.transport.remote_addr())
     }
 
     /// Where the peer comes from, as far as that is known: if its connection comes from one of the

@@ -8,7 +8,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::time::{Duration, Instant};
 
 use super::handler::Handler;
-use super::{EventLoop, Peers, clock};
+use super::{EventLoop, Peers};
 
 /// Identifies a timer of one [`EventLoop`]. Ids are not reused.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -25,7 +25,7 @@ impl Peers {
     ///
     /// Not in the same turn, however short that is. A time too long to be counted never passes.
     pub fn set_timer(&mut self, after: Duration) -> TimerId {
-        self.timers.set(clock().checked_add(after), None)
+        self.timers.set(self.clock.now().checked_add(after), None)
     }
 
     /// Has [`on_timer`](Handler::on_timer) called again and again, for the first time when `every`
@@ -64,7 +64,7 @@ impl Peers {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn set_interval(&mut self, every: Duration) -> TimerId {
-        self.timers.set(clock().checked_add(every), Some(every))
+        self.timers.set(self.clock.now().checked_add(every), Some(every))
     }
 
     /// Cancels a timer: it does not fire any more, not even if its time has come.

@@ -1,6 +1,5 @@
 //! What the loop does with peers, and applications cannot: let them in, answer them, end them.
 
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
 use slab::Slab;
@@ -15,15 +14,11 @@ use crate::protocol::{CloseBody, Header, Opcode};
 const KEPT_ENTRIES: usize = 1024;
 
 impl Peers {
-    pub(super) fn insert(
-        &mut self,
-        transport: Transport,
-        remote_addr: Option<SocketAddr>,
-    ) -> PeerId {
+    pub(super) fn insert(&mut self, transport: Transport) -> PeerId {
         self.generation = self.generation.wrapping_add(1);
         let vacancy = self.entries.vacant_entry();
         let id = PeerId::new(vacancy.key(), self.generation);
-        let entry = vacancy.insert(Entry::new(id, transport, remote_addr, self.now));
+        let entry = vacancy.insert(Entry::new(id, transport, self.now));
         self.to_do.settle(entry);
         self.opening += 1;
         id

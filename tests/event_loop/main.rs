@@ -1,4 +1,4 @@
-//! The event loop on real sockets, through the public API alone.
+//! The event loop on real sockets, and in memory, through the public API alone.
 //!
 //! Tests are transcripts of a conversation: what a [client](common::Client) writes and reads, as hex with
 //! text in quotes, and what the [handler](common::Script) is told meanwhile. They wait for effects, never
@@ -26,8 +26,10 @@ mod many_peers;
 mod nesting;
 mod opening;
 mod proxies;
+mod random_rehearsals;
 #[cfg(unix)]
 mod rate_limits;
+mod rehearsal;
 mod remote;
 #[cfg(unix)]
 mod signs_of_life;
