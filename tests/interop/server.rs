@@ -1,0 +1,103 @@
+//! A server that does what its clients ask for, so that clients nobody here wrote can be shown
+//! what the `echo` example never does. `scripts/interop` starts it.
+//!
+//! What it is asked for is a text message:
+//!
+//! ```text
+//! field NAME         sends the values of a header field of the opening handshake
+//! ping PAYLOAD       sends a Ping
+//! close CODE REASON  closes
+//! last close         sends how the latest closing handshake began: by whom, code, reason
+//! ```
+//!
+//! A Pong it tells by a message, "pong PAYLOAD". Any path but `/` is not found.
+
+use std::error::Error;
+use std::io::{Write, stdout};
+
+use wsloop::{
+    Answer, Close, CloseCause, CloseCode, Config, EventLoop, Handler, IncomingRequest, Message,
+    Peer, PeerMap, Peers, Response,
+};
+
+/// Small enough that a message beyond it is quickly sent.
+const MAX_MESSAGE: u64 = 2 << 20;
+
+#[derive(Default)]
+struct Obliging {
+    /// The header of each peer's opening handshake: names and values.
+    fields: PeerMap<Vec<(String, String)>>,
+    last_close: String,
+}
+
+impl Handler for Obliging {
+    fn on_request(&mut self, _: &mut Peers, request: &IncomingRequest<'_>) -> Answer {
+        if request.path() != "/" {
+            return Response::text(404, "not found\n").into();
+        }
+        let field = |(name, value): (&str, &[u8])| {
+            (name.to_owned(), String::from_utf8_lossy(value).into_owned())
+        };
+        self.fields.insert(request.id(), request.fields().map(field).collect());
+        request.upgrade()
+    }
+
+    fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>) {
+        let Message::Text(text) = message else { return };
+        match text.split_once(' ') {
+            Some(("field", name)) => {
+                peer.send(self.values(peer, name).as_str());
+            }
+            Some(("ping", payload)) => {
+                peer.ping(payload.as_bytes());
+            }
+            Some(("close", how)) => close(peer, how),
+            Some(("last", "close")) => {
+                peer.send(self.last_close.as_str());
+            }
+            _ => peer.close(CloseCode::UNSUPPORTED_DATA, "no such request"),
+        }
+    }
+
+    fn on_pong(&mut self, peer: &mut Peer<'_>, payload: &[u8]) {
+        peer.send(format!("pong {}", String::from_utf8_lossy(payload)).as_str());
+    }
+
+    fn on_close(&mut self, peer: &mut Peer<'_>, close: Close<'_>) {
+        self.fields.remove(peer.id());
+        let by = match close.cause {
+            CloseCause::Remote => "client",
+            CloseCause::Local => "server",
+            _ => "neither",
+        };
+        let how = if close.clean { "clean" } else { "not clean" };
+        self.last_close = format!("{by} {how} {} {}", close.code, close.reason);
+    }
+}
+
+impl Obliging {
+    fn values(&self, peer: &Peer<'_>, name: &str) -> String {
+        let fields = self.fields.get(peer.id()).map(Vec::as_slice).unwrap_or_default();
+        let named = fields.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Closes as "CODE REASON" says.
+fn close(peer: &mut Peer<'_>, how: &str) {
+    let (code, reason) = how.split_once(' ').unwrap_or((how, ""));
+    match code.parse().ok().and_then(CloseCode::new) {
+        Some(code) => peer.close(code, reason),
+        None => peer.close(CloseCode::UNSUPPORTED_DATA, "no such status code"),
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let config = Config::new().max_message_size(MAX_MESSAGE).subprotocols(["chat.v2", "chat.v1"]);
+    let mut event_loop = EventLoop::with_config(config)?;
+    let addr = event_loop.listen("127.0.0.1:0")?;
+    println!("listening on ws://{addr}");
+    stdout().flush()?;
+    event_loop.run(&mut Obliging::default())?;
+    Ok(())
+}
