@@ -61,6 +61,8 @@
 
 mod accept_key;
 mod authority;
+mod client;
+mod credentials;
 mod extensions;
 mod fields;
 mod head;
@@ -72,12 +74,20 @@ mod refusal;
 mod request;
 mod request_line;
 mod response;
+mod response_body;
+mod response_error;
+mod response_head;
+mod response_reader;
 mod server;
+mod server_refusal;
 mod subprotocol;
 mod syntax;
 #[cfg(test)]
 mod testing;
+mod url;
 
+pub use client::{ClientHandshake, ClientRequest, Established, InvalidOffer, RedirectError, Reply};
+pub use credentials::{Credentials, InvalidCredentials};
 pub use extensions::{Extension, Parameter};
 pub use fields::InvalidField;
 pub use head::{HeadBuffer, HeadLimits};
@@ -87,4 +97,8 @@ pub use refusal::Refusal;
 pub use request::Request;
 pub use request_line::Method;
 pub use response::Response;
+pub use response_error::ResponseError;
+pub use response_head::{ResponseHead, ResponseLimits};
 pub use server::Policy;
+pub use server_refusal::ServerRefusal;
+pub use url::{UrlError, WsUrl};
