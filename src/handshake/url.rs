@@ -205,8 +205,9 @@ impl<'a> AuthorityParts<'a> {
             AuthorityError::Zone => UrlError::ZoneIdentifier,
             AuthorityError::Port => UrlError::Port,
         })?;
-        // An encoded host is valid, but names nothing that can be resolved.
-        if authority.host().contains('%') {
+        // An encoded host is valid, but names nothing that can be resolved; nor does one longer than
+        // the system of domain names allows, RFC 1035 §2.3.4.
+        if authority.host().contains('%') || authority.host().len() > 255 {
             return Err(UrlError::Host);
         }
         let port = authority.port().unwrap_or(default_port);

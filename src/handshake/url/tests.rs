@@ -117,6 +117,8 @@ fn the_host_is_a_name_or_an_address() {
         let error = parts(text).unwrap_err();
         assert!(matches!(error, UrlError::Host | UrlError::Port), "{text}: {error}");
     }
+    check(&format!("ws://{}/", "h".repeat(255)), &"h".repeat(255), 80, "/");
+    fails(&format!("ws://{}/", "h".repeat(256)), UrlError::Host);
     for text in ["ws://::1/", "ws://h:1:2/"] {
         let error = parts(text).unwrap_err();
         assert!(matches!(error, UrlError::NoHost | UrlError::Port), "{text}: {error}");
