@@ -237,7 +237,7 @@ impl ClientRequest {
     }
 }
 
-/// Shows where the request goes, and none of the secrets it may contain.
+/// Shows where the request goes, and nothing of its fields, cookies and credentials.
 impl fmt::Debug for ClientRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientRequest").field("url", &self.url).finish_non_exhaustive()
