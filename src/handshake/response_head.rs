@@ -51,7 +51,8 @@ impl ResponseHead {
         &self.bytes[self.line.reason.clone()]
     }
 
-    /// All header fields in order, such as every `Set-Cookie`, without whitespace around the values.
+    /// All header fields in order, such as every `Set-Cookie`, the values without whitespace around
+    /// them.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.received_fields().into_iter()
     }

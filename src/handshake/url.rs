@@ -25,7 +25,7 @@ use super::syntax::is_target_byte;
 ///
 /// let error = WsUrl::parse("ws://server.example/a b").unwrap_err();
 /// assert_eq!(error, UrlError::Space { at: 21 });
-/// assert_eq!(error.to_string(), "a space at byte 21 of the URL, expected %20");
+/// assert_eq!(error.to_string(), "a space, expected %20, at byte 21 of the URL");
 /// # Ok::<(), UrlError>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -205,8 +205,8 @@ impl<'a> AuthorityParts<'a> {
             AuthorityError::Zone => UrlError::ZoneIdentifier,
             AuthorityError::Port => UrlError::Port,
         })?;
-        // An encoded host is valid, but names nothing that can be resolved; nor does one longer than
-        // the system of domain names allows, RFC 1035 §2.3.4.
+        // An encoded host is valid, but names nothing that can be resolved; nor does one longer
+        // than the system of domain names allows, RFC 1035 §2.3.4.
         if authority.host().contains('%') || authority.host().len() > 255 {
             return Err(UrlError::Host);
         }
@@ -280,55 +280,53 @@ pub enum UrlError {
     },
 }
 
+impl UrlError {
+    /// At which byte it is, if that is known.
+    fn at(self) -> Option<usize> {
+        match self {
+            Self::Fragment { at }
+            | Self::Space { at }
+            | Self::Control { at }
+            | Self::NotAscii { at }
+            | Self::Character { at }
+            | Self::PercentEncoding { at } => Some(at),
+            Self::Scheme
+            | Self::Http
+            | Self::ProxyScheme
+            | Self::NoAuthority
+            | Self::NoHost
+            | Self::Host
+            | Self::Ipv6Address
+            | Self::ZoneIdentifier
+            | Self::Port
+            | Self::UserInformation
+            | Self::Credentials => None,
+        }
+    }
+}
+
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match *self {
+        f.write_str(match self {
             Self::Scheme => "unknown scheme, expected ws:// or wss://",
             Self::Http => "an http:// or https:// URL, expected ws:// or wss://",
-            Self::ProxyScheme => {
-                "unknown scheme of a proxy, expected http://, socks5:// or socks5h://"
-            }
+            Self::ProxyScheme => "unknown scheme of a proxy, expected http:// or socks5://",
             Self::NoAuthority => "expected // after the scheme, as in ws://server.example/",
             Self::NoHost => "the URL has no host, expected a name or an address",
             Self::Host => "invalid host, expected a name or an address",
             Self::Ipv6Address => "invalid IPv6 address, expected one such as [::1]",
             Self::ZoneIdentifier => "the IPv6 address has a zone identifier, expected none",
             Self::Port => "invalid port, expected a number from 1 to 65535",
-            Self::UserInformation => {
-                "the URL contains a name or a password, which has not been allowed"
-            }
-            Self::Credentials => {
-                "invalid name or password: control characters, a colon in the name, or not UTF-8"
-            }
-            Self::Fragment { at } => {
-                return write!(f, "a fragment at byte {at} of the URL, expected none, or %23");
-            }
-            Self::Space { at } => {
-                return write!(f, "a space at byte {at} of the URL, expected %20");
-            }
-            Self::Control { at } => {
-                return write!(f, "a control character at byte {at} of the URL, expected none");
-            }
-            Self::NotAscii { at } => {
-                return write!(
-                    f,
-                    "not ASCII at byte {at} of the URL, expected percent-encoding, or xn-- in a host"
-                );
-            }
-            Self::Character { at } => {
-                return write!(
-                    f,
-                    "a character at byte {at} of the URL that must be percent-encoded"
-                );
-            }
-            Self::PercentEncoding { at } => {
-                return write!(
-                    f,
-                    "expected two hexadecimal digits, but not 00, after the % at byte {at} of the URL"
-                );
-            }
-        };
-        f.write_str(text)
+            Self::UserInformation => "a name or a password in the URL, which was not allowed",
+            Self::Credentials => "the name or the password in the URL cannot be sent",
+            Self::Fragment { .. } => "a fragment, expected none, or %23",
+            Self::Space { .. } => "a space, expected %20",
+            Self::Control { .. } => "a control character, expected none",
+            Self::NotAscii { .. } => "not ASCII, expected percent-encoding, or xn-- in a host",
+            Self::Character { .. } => "a character that must be percent-encoded",
+            Self::PercentEncoding { .. } => "expected two hexadecimal digits other than 00 after %",
+        })?;
+        self.at().map_or(Ok(()), |at| write!(f, ", at byte {at} of the URL"))
     }
 }
 

@@ -256,8 +256,9 @@ mod requests {
             let parsed = Request::parse(&head, &HeadLimits::default()).unwrap();
             prop_assert!(parsed.is_upgrade());
             prop_assert_eq!(parsed.target(), request.url().resource_name());
+            let received = parsed.fields().skip(5);
             let received: Vec<_> =
-                parsed.fields().skip(5).map(|(name, value)| (name.to_owned(), value.to_vec())).collect();
+                received.map(|(name, value)| (name.to_owned(), value.to_vec())).collect();
             prop_assert_eq!(received, sent);
         }
     }
@@ -825,8 +826,8 @@ proptest! {
             }
             Ok(Some(Reply::Refused(refusal))) => {
                 prop_assert_eq!(origin, Some("null"));
-                prop_assert_eq!((refusal.status(), refusal.body()), (403, &answer[answer.len() - refusal.body().len()..]));
-                prop_assert!(!refusal.body().is_empty());
+                prop_assert_eq!(refusal.status(), 403);
+                prop_assert!(!refusal.body().is_empty() && answer.ends_with(refusal.body()));
             }
             other => prop_assert!(false, "{:?}", other),
         }

@@ -148,6 +148,21 @@ fn what_no_url_contains_is_refused_with_its_place() {
     }
 }
 
+#[test]
+fn an_error_says_what_is_there_and_what_was_expected() {
+    for (text, expected) in [
+        ("http://h/", "an http:// or https:// URL, expected ws:// or wss://"),
+        ("ws://h:0/", "invalid port, expected a number from 1 to 65535"),
+        ("ws://h/#", "a fragment, expected none, or %23, at byte 7 of the URL"),
+        (
+            "ws://h/%zz",
+            "expected two hexadecimal digits other than 00 after %, at byte 7 of the URL",
+        ),
+    ] {
+        assert_eq!(parts(text).unwrap_err().to_string(), expected);
+    }
+}
+
 /// RFC 3986 §5.4, as far as it applies: `http://a/b/c/d;p?q` is what references are relative to.
 #[test]
 fn references_are_resolved_as_the_examples_of_rfc_3986() {
