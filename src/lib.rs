@@ -30,7 +30,8 @@
 //!
 //! * `event_loop`: sockets and time. The paved path; everything most servers need of it is also at
 //!   the root of the crate.
-//! * [`handshake`]: the opening handshake (RFC 6455 §4) and the HTTP around it, as values.
+//! * [`handshake`]: the opening handshake (RFC 6455 §4) and the HTTP around it, as values, of
+//!   servers and of clients.
 //! * [`protocol`]: frames and messages (RFC 6455 §5 to §7), as values: bytes in, events out, bytes
 //!   out.
 //!

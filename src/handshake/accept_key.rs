@@ -17,14 +17,24 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// key, never the bytes they stand for.
 pub(super) fn accept_key(key: &[u8]) -> Option<[u8; 28]> {
     let key = syntax::trim(key);
-    if !is_key(key) {
-        return None;
-    }
+    is_key(key).then(|| accept_written_key(key))
+}
+
+/// Writes the value of `Sec-WebSocket-Key` for 16 random bytes, RFC 6455 §4.1.
+pub(super) fn written_key(key: [u8; 16]) -> [u8; 24] {
+    let mut written = [0; 24];
+    let length = STANDARD.encode_slice(key, &mut written);
+    debug_assert_eq!(length, Ok(written.len()), "16 bytes make 24 characters");
+    written
+}
+
+/// Computes the value of `Sec-WebSocket-Accept` for a key that is known to be one.
+pub(super) fn accept_written_key(key: &[u8]) -> [u8; 28] {
     let hash = Sha1::new().chain_update(key).chain_update(GUID).finalize();
     let mut accept = [0; 28];
     let length = STANDARD.encode_slice(hash, &mut accept);
     debug_assert_eq!(length, Ok(accept.len()), "20 bytes make 28 characters");
-    Some(accept)
+    accept
 }
 
 /// Whether `key` is 16 bytes in base64: 22 characters of six bits each, then two of padding.
@@ -85,6 +95,14 @@ mod tests {
     }
 
     proptest! {
+        /// §4.1, and erratum 3150: four bits of the last character are padding, and zero.
+        #[test]
+        fn a_written_key_is_canonical_base64_of_16_bytes(key: [u8; 16]) {
+            let written = written_key(key);
+            prop_assert_eq!(STANDARD.decode(written), Ok(key.to_vec()));
+            prop_assert!(is_key(&written) && b"AQgw".contains(&written[21]));
+        }
+
         /// The check by hand agrees with a decoder that ignores the padding bits.
         #[test]
         fn a_key_is_what_decodes_to_16_bytes(key in "[A-Za-z0-9+/=_ -]{20,26}|[A-Za-z0-9+/]{22}==") {

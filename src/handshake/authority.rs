@@ -16,18 +16,42 @@ pub(super) struct Authority<'a> {
 impl<'a> Authority<'a> {
     /// Parses `host[:port]`, or returns `None` if it is no valid one.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
+        Self::examine(text).ok()
+    }
+
+    /// Parses `host[:port]`, or says what is wrong with it.
+    pub(super) fn examine(text: &'a str) -> Result<Self, AuthorityError> {
         let host_len = match text.strip_prefix('[') {
             Some(rest) => {
-                let address = &rest[..rest.find(']')?];
-                // Refuses zone identifiers too: they mean something on one machine only.
-                address.parse::<Ipv6Addr>().ok()?;
+                let address = &rest[..rest.find(']').ok_or(AuthorityError::Ipv6)?];
+                // Zone identifiers are refused as well: they mean something on one machine only.
+                if address.contains('%') {
+                    return Err(AuthorityError::Zone);
+                }
+                address.parse::<Ipv6Addr>().map_err(|_| AuthorityError::Ipv6)?;
                 address.len() + 2
             }
             None => text.find(':').unwrap_or(text.len()),
         };
         let (host, port) = text.split_at(host_len);
-        let valid = host.starts_with('[') || is_registered_name(host);
-        valid.then_some(Self { host, port: parse_port(port)? })
+        if host.is_empty() {
+            return Err(AuthorityError::NoHost);
+        }
+        if !host.starts_with('[') && !is_registered_name(host) {
+            return Err(AuthorityError::Host);
+        }
+        let port = parse_port(port).ok_or(AuthorityError::Port)?;
+        Ok(Self { host, port })
+    }
+
+    /// The host, an IPv6 address in its brackets.
+    pub(super) fn host(&self) -> &'a str {
+        self.host
+    }
+
+    /// The port, if there is one.
+    pub(super) fn port(&self) -> Option<u16> {
+        self.port
     }
 
     /// Whether `name` is this host, whatever the port.
@@ -39,6 +63,21 @@ impl<'a> Authority<'a> {
     pub(super) fn is_same(&self, other: &Self, default_port: Option<u16>) -> bool {
         self.is_host(other.host) && self.port.or(default_port) == other.port.or(default_port)
     }
+}
+
+/// What is wrong with an authority.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum AuthorityError {
+    /// There is no host.
+    NoHost,
+    /// The host has characters that no name or address has.
+    Host,
+    /// What begins with a bracket is no IPv6 address in brackets.
+    Ipv6,
+    /// An IPv6 address with a zone identifier.
+    Zone,
+    /// What follows the host is no port.
+    Port,
 }
 
 /// Parses the port with its colon. Without digits it is absent, RFC 3986 §3.2.3.
@@ -59,7 +98,7 @@ fn parse_port(text: &str) -> Option<Option<u16>> {
 /// A comma is refused although the grammar has it: it shows that someone joined two fields.
 fn is_registered_name(name: &str) -> bool {
     let allowed = |byte| is_unreserved(byte) || byte != b',' && is_subcomponent_delimiter(byte);
-    !name.is_empty() && is_uri_text(name, allowed)
+    is_uri_text(name, allowed)
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::refusal::Refusal;
 use super::syntax::{is_token, is_token_byte, is_whitespace};
 
-/// The extensions a client offers, in its order of preference, as they were written.
-#[derive(Clone, Debug, Default)]
+/// The extensions a client offers, in its order of preference, or those a server agrees to, as they
+/// were written.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Extensions {
     /// All lines joined with commas, valid. They are parsed again by who asks for them, so that
     /// thousands of parameters take no more memory than the head did.
@@ -15,23 +15,26 @@ pub(super) struct Extensions {
 
 impl Extensions {
     /// Checks the fields' values: one extension at least, if there is a field at all.
-    pub(super) fn parse<'h>(lines: impl Iterator<Item = &'h [u8]>) -> Result<Self, Refusal> {
-        let mut list = String::new();
+    pub(super) fn parse<'h>(lines: impl Iterator<Item = &'h [u8]>) -> Result<Self, Malformed> {
+        let mut extensions = Self::default();
         let mut present = false;
         for line in lines {
             present = true;
-            let line = str::from_utf8(line).map_err(|_| Refusal::Extensions)?;
-            // A line is a list of its own, so that no quoted string goes on in the next one.
-            let mut rest = Cursor { rest: line };
-            while rest.extension().map_err(|Malformed| Refusal::Extensions)?.is_some() {}
-            list.push_str(line);
-            list.push(',');
+            extensions.push(str::from_utf8(line).map_err(|_| Malformed)?)?;
         }
-        let extensions = Self { list };
         if present && extensions.iter().next().is_none() {
-            return Err(Refusal::Extensions);
+            return Err(Malformed);
         }
         Ok(extensions)
+    }
+
+    /// Appends a line, which is a list of its own: no quoted string goes on in the next one.
+    pub(super) fn push(&mut self, line: &str) -> Result<(), Malformed> {
+        let mut rest = Cursor { rest: line };
+        while rest.extension()?.is_some() {}
+        self.list.push_str(line);
+        self.list.push(',');
+        Ok(())
     }
 
     /// The offered extensions, the preferred one first.
@@ -39,9 +42,14 @@ impl Extensions {
         let mut cursor = Cursor { rest: &self.list };
         core::iter::from_fn(move || cursor.extension().ok().flatten())
     }
+
+    /// All of them as they are sent, unless there are none.
+    pub(super) fn line(&self) -> Option<&str> {
+        self.list.strip_suffix(',')
+    }
 }
 
-/// An extension that a client offers.
+/// An extension that a client offers, or that a server agrees to.
 #[derive(Clone, Copy, Debug)]
 pub struct Extension<'a> {
     name: &'a str,
@@ -71,8 +79,8 @@ pub struct Parameter<'a> {
 }
 
 /// What breaks the grammar.
-#[derive(Debug)]
-struct Malformed;
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Malformed;
 
 /// Reads the grammar from left to right, each byte a bounded number of times.
 ///

@@ -13,8 +13,12 @@ pub enum InvalidField {
     /// The value contains CR, LF, NUL or another control character, RFC 9110 §5.5.
     Value,
     /// The field is for this library to send: `Connection`, `Content-Length`, `Date`,
-    /// `Transfer-Encoding`, `Upgrade`, and all that begin with `Sec-WebSocket-`.
+    /// `Transfer-Encoding`, `Upgrade`, and all that begin with `Sec-WebSocket-`; in a request also
+    /// `Host` and what frames a request or is a proxy's, such as `Expect` and
+    /// `Proxy-Authorization`.
     Reserved,
+    /// The field is there already, and must not be twice: `Authorization`, `Origin`, `User-Agent`.
+    Repeated,
 }
 
 impl fmt::Display for InvalidField {
@@ -23,6 +27,7 @@ impl fmt::Display for InvalidField {
             Self::Name => "a field name must be a token, such as X-Request-Id",
             Self::Value => "a field value must not contain control characters",
             Self::Reserved => "this field belongs to the handshake and cannot be set",
+            Self::Repeated => "this field is set already and must not be repeated",
         })
     }
 }
@@ -42,6 +47,28 @@ impl Fields {
             return Err(InvalidField::Reserved);
         }
         self.push(name, value)
+    }
+
+    /// Appends a field that the application chose to send in a request.
+    pub(super) fn push_request(&mut self, name: &str, value: &[u8]) -> Result<(), InvalidField> {
+        const RESERVED: [&str; 7] = [
+            "Host",
+            "Expect",
+            "TE",
+            "Trailer",
+            "Keep-Alive",
+            "Proxy-Connection",
+            "Proxy-Authorization",
+        ];
+        const SINGLE: [&str; 3] = ["Authorization", "Origin", "User-Agent"];
+        let is_one_of = |names: &[&str]| names.iter().any(|it| it.eq_ignore_ascii_case(name));
+        if is_one_of(&RESERVED) {
+            return Err(InvalidField::Reserved);
+        }
+        if is_one_of(&SINGLE) && self.contain(name) {
+            return Err(InvalidField::Repeated);
+        }
+        self.push_custom(name, value)
     }
 
     /// Appends a field, without the whitespace around its value.
@@ -127,5 +154,23 @@ mod tests {
         for name in ["Connection2", "Sec-WebSocket", "X-Date"] {
             assert_eq!(fields.push_custom(name, b"x"), Ok(()), "{name}");
         }
+    }
+
+    #[test]
+    fn a_request_has_more_of_its_own() {
+        let mut fields = Fields::default();
+        for name in ["hOst", "Expect", "te", "Trailer", "keep-alive", "Proxy-Connection"] {
+            assert_eq!(fields.push_request(name, b"x"), Err(InvalidField::Reserved), "{name}");
+        }
+        for name in ["proxy-authorization", "Upgrade", "Sec-WebSocket-Key", "content-length"] {
+            assert_eq!(fields.push_request(name, b"x"), Err(InvalidField::Reserved), "{name}");
+        }
+        for name in ["Origin", "Authorization", "User-Agent", "X"] {
+            assert_eq!(fields.push_request(name, b"x"), Ok(()), "{name}");
+        }
+        for name in ["ORIGIN", "authorization", "user-agent"] {
+            assert_eq!(fields.push_request(name, b"x"), Err(InvalidField::Repeated), "{name}");
+        }
+        assert_eq!(fields.push_request("X", b"y"), Ok(()));
     }
 }

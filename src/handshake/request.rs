@@ -1,10 +1,9 @@
 //! A request head, parsed and judged as HTTP. Whether it is a WebSocket handshake is not asked
 //! here.
 
-use httparse::{EMPTY_HEADER, Header, Status, parse_headers};
-
 use super::authority::Authority;
 use super::head::HeadLimits;
+use super::received_fields::{FieldsError, ReceivedFields, parse_length};
 use super::refusal::Refusal;
 use super::request_line::{Method, RequestLine, Target};
 use super::syntax::elements;
@@ -18,7 +17,7 @@ pub struct Request<'h> {
     target: Target<'h>,
     minor_version: u8,
     host: Option<&'h str>,
-    fields: Vec<Header<'h>>,
+    fields: ReceivedFields<'h>,
     expects_continue: bool,
 }
 
@@ -52,7 +51,11 @@ impl<'h> Request<'h> {
     pub fn parse(head: &'h [u8], limits: &HeadLimits) -> Result<Self, Refusal> {
         let (line, fields) = split(head, limits)?;
         let line = RequestLine::parse(line)?;
-        let fields = parse_fields(fields, limits)?;
+        let fields =
+            ReceivedFields::parse(fields, limits.max_headers).map_err(|error| match error {
+                FieldsError::TooMany => Refusal::TooManyFields,
+                FieldsError::Malformed => Refusal::Field,
+            })?;
         let minor_version = line.minor_version()?;
         let (method, target) = (line.method()?, line.target()?);
         let mut request =
@@ -103,7 +106,7 @@ impl<'h> Request<'h> {
 
     /// All header fields in order, the values without whitespace around them.
     pub fn fields(&self) -> impl Iterator<Item = (&'h str, &'h [u8])> {
-        self.fields.iter().map(|field| (field.name, field.value))
+        self.fields.iter()
     }
 
     /// The value of the first field of that name, if there is one and it is UTF-8.
@@ -117,7 +120,7 @@ impl<'h> Request<'h> {
     ///
     /// Case does not matter, and neither does how the list is spread over lines.
     pub fn lists(&self, name: &str, token: &str) -> bool {
-        self.values(name).flat_map(elements).any(|it| it.eq_ignore_ascii_case(token.as_bytes()))
+        self.fields.lists(name, token)
     }
 
     /// Whether the client waits for `100 Continue`. It gets one only before an upgrade.
@@ -138,14 +141,12 @@ impl<'h> Request<'h> {
 
     /// The values of all fields of that name.
     pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &'h [u8]> {
-        self.fields().filter(move |(it, _)| it.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.fields.values(name)
     }
 
     /// The value of a field that must not be repeated, or `refusal` if it is.
     pub(super) fn single(&self, name: &str, refusal: Refusal) -> Result<Option<&'h [u8]>, Refusal> {
-        let mut values = self.values(name);
-        let value = values.next();
-        if values.next().is_some() { Err(refusal) } else { Ok(value) }
+        self.fields.single(name, refusal)
     }
 
     /// Checks `Host`, and returns whom the request is for.
@@ -214,26 +215,6 @@ fn split<'h>(head: &'h [u8], limits: &HeadLimits) -> Result<(&'h [u8], &'h [u8])
         Some(fields) => Ok((&head[..end], fields)),
         None => Err(Refusal::LineEnd),
     }
-}
-
-/// Parses field lines and the blank line, after which nothing may follow.
-fn parse_fields<'h>(lines: &'h [u8], limits: &HeadLimits) -> Result<Vec<Header<'h>>, Refusal> {
-    let count = lines.iter().filter(|&&byte| byte == b'\n').count().saturating_sub(1);
-    if count > limits.max_headers {
-        return Err(Refusal::TooManyFields);
-    }
-    let mut fields = vec![EMPTY_HEADER; count];
-    match parse_headers(lines, &mut fields) {
-        Ok(Status::Complete((length, _))) if length == lines.len() => Ok(fields),
-        _ => Err(Refusal::Field),
-    }
-}
-
-/// Parses a length, which is digits and nothing else.
-fn parse_length(value: &[u8]) -> Option<u64> {
-    let digits = str::from_utf8(value).ok()?;
-    // Integers parse with a sign as well, which a length cannot have.
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::authority::Authority;
 use super::refusal::Refusal;
-use super::syntax::{is_subcomponent_delimiter, is_token, is_unreserved, is_uri_text};
+use super::syntax::{is_target_byte, is_token, is_uri_text};
 
 /// A request method that can be answered.
 ///
@@ -109,11 +109,8 @@ impl<'h> Target<'h> {
             Authority::parse(authority)?;
             (Some(authority), rest)
         };
-        // A fragment is not among these: it never leaves a browser, and means a confused client.
-        let allowed = |byte| {
-            is_unreserved(byte) || is_subcomponent_delimiter(byte) || b":@/?[]".contains(&byte)
-        };
-        if !is_uri_text(rest, allowed) {
+        // A fragment never leaves a browser, and means a confused client.
+        if !is_uri_text(rest, is_target_byte) {
             return None;
         }
         let (path, query) = match rest.split_once('?') {

@@ -2,7 +2,7 @@
 
 use super::accept_key::accept_key;
 use super::authority::Authority;
-use super::extensions::Extensions;
+use super::extensions::{Extensions, Malformed};
 use super::offer::Offer;
 use super::origin::OriginPolicy;
 use super::refusal::Refusal;
@@ -79,7 +79,8 @@ impl Policy {
         let key = request.single("Sec-WebSocket-Key", Refusal::Key)?;
         let accept_key = key.and_then(accept_key).ok_or(Refusal::Key)?;
         let subprotocols = Subprotocols::parse(request.values("Sec-WebSocket-Protocol"))?;
-        let extensions = Extensions::parse(request.values("Sec-WebSocket-Extensions"))?;
+        let extensions = Extensions::parse(request.values("Sec-WebSocket-Extensions"))
+            .map_err(|Malformed| Refusal::Extensions)?;
         let origin = request.single("Origin", Refusal::RepeatedOrigin)?;
         if origin.is_some_and(|origin| !self.origins.allows(origin, host)) {
             return Err(Refusal::Origin);

@@ -28,6 +28,18 @@ impl Subprotocols {
         Ok(subprotocols)
     }
 
+    /// Appends a subprotocol, unless it is no token or is there already. Returns whether it is
+    /// appended.
+    #[must_use]
+    pub(super) fn push(&mut self, name: &str) -> bool {
+        let valid = is_token(name.as_bytes()) && !self.contain(name);
+        if valid {
+            self.list.push_str(name);
+            self.list.push(',');
+        }
+        valid
+    }
+
     /// The offered subprotocols, the preferred one first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
         self.list.split(',').map(str::trim_ascii).filter(|element| !element.is_empty())

@@ -66,6 +66,13 @@ pub(super) fn is_subcomponent_delimiter(byte: u8) -> bool {
     b"!$&'()*+,;=".contains(&byte)
 }
 
+/// Whether `byte` may be in a path or a query, where `[` and `]` are commonly found as well.
+///
+/// `#` is not among these.
+pub(super) fn is_target_byte(byte: u8) -> bool {
+    is_unreserved(byte) || is_subcomponent_delimiter(byte) || b":@/?[]".contains(&byte)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

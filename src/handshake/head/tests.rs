@@ -160,7 +160,9 @@ fn every_byte_is_taken_once() {
         assert!(piece.is_empty());
         assert_eq!(head.head().len(), index + 1);
         // The one place that is remembered for later is the start of the last line.
-        assert!(head.line_start <= index + 1 && index + 1 - head.line_start <= 1022);
+        assert!(
+            head.lines.line_start() <= index + 1 && index + 1 - head.lines.line_start() <= 1022
+        );
     }
     assert_eq!(head.receive(&mut &b"\r\n"[..], &limits), Ok(true));
     assert_eq!(head.head().len(), input.len() + 2);
@@ -170,13 +172,13 @@ fn every_byte_is_taken_once() {
 fn memory_follows_what_arrived() {
     let limits = HeadLimits::default();
     let mut head = HeadBuffer::new();
-    assert_eq!(head.bytes.capacity(), 0);
+    assert_eq!(head.lines.capacity(), 0);
     assert_eq!(head.receive(&mut &b"GET / HTTP/1.1\r\n"[..], &limits), Ok(false));
-    assert!(head.bytes.capacity() <= 64);
+    assert!(head.lines.capacity() <= 64);
     // Megabytes behind a head reserve no more than a head may need.
     let mut input = &[b'a'; 1 << 20][..];
     assert_eq!(head.receive(&mut input, &limits), Err(Refusal::HeadTooLarge));
-    assert!(head.bytes.capacity() <= limits.max_head_size);
+    assert!(head.lines.capacity() <= limits.max_head_size);
 }
 
 #[test]
