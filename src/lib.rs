@@ -76,3 +76,8 @@ pub use protocol::{CloseCode, Message, MessageType, Piece, Violation};
 #[cfg(all(doctest, feature = "event-loop", feature = "json"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So are those for users of gorilla/websocket.
+#[cfg(all(doctest, feature = "event-loop", feature = "json"))]
+#[doc = include_str!("../docs/from-gorilla.md")]
+struct FromGorilla;
