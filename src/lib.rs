@@ -50,11 +50,13 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(feature = "event-loop")]
 pub mod event_loop;
 pub mod handshake;
 pub mod protocol;
-#[cfg(feature = "event-loop")]
+#[cfg(any(feature = "client", feature = "event-loop"))]
 mod random;
 
 #[cfg(feature = "event-loop")]
