@@ -32,11 +32,9 @@ fn run(url: Option<String>) -> Result<(), Box<dyn Error>> {
     let url = url.trim_end_matches('/');
     let cases = count_cases(&format!("{url}/getCaseCount"))?;
     for case in 1..=cases {
-        // Many a case ends in an error, as it should.
         let client = Client::connect(&format!("{url}/runCase?case={case}&agent={AGENT}"))?;
-        if let Err(error) = echo(client) {
-            println!("case {case} of {cases}: {error}");
-        }
+        // Many a case ends in an error, as it should.
+        _ = echo(client);
     }
     // The reports are on disk when this is over.
     _ = Client::connect(&format!("{url}/updateReports?agent={AGENT}"))?.receive()?;

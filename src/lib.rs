@@ -56,7 +56,7 @@ pub mod client;
 pub mod event_loop;
 pub mod handshake;
 pub mod protocol;
-#[cfg(any(feature = "client", feature = "event-loop"))]
+#[cfg(feature = "client")]
 mod random;
 
 #[cfg(feature = "event-loop")]

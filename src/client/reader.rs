@@ -35,6 +35,13 @@ pub(super) struct Input {
     pub(super) timeout: Option<Duration>,
 }
 
+/// How long a call goes on reading.
+struct Wait {
+    deadline: Deadline,
+    /// Whether it has read: every call does once, however short its time.
+    begun: bool,
+}
+
 /// What has arrived, and where it is.
 enum Found {
     /// In the read buffer.
@@ -70,9 +77,9 @@ impl Reader {
     ///
     /// See there.
     pub fn receive(&mut self) -> Result<Option<Message<'_>>, Error> {
-        let deadline = self.deadline();
+        let mut wait = self.wait();
         let found = loop {
-            match self.advance(deadline)? {
+            match self.advance(&mut wait)? {
                 None => return Ok(None),
                 Some(Found::Ping(_) | Found::Pong(_)) => {}
                 Some(Found::Kept(ready)) if !ready.is_data() => {}
@@ -92,7 +99,7 @@ impl Reader {
     ///
     /// See there.
     pub fn receive_event(&mut self) -> Result<Option<Event<'_>>, Error> {
-        match self.advance(self.deadline())? {
+        match self.advance(&mut self.wait())? {
             Some(found) => self.lend(found).map(Some),
             None => Ok(None),
         }
@@ -109,15 +116,17 @@ impl Reader {
         self.read_timeout = timeout;
     }
 
-    fn deadline(&self) -> Deadline {
-        self.read_timeout.map_or(Deadline::NEVER, Deadline::after)
+    fn wait(&self) -> Wait {
+        let deadline = self.read_timeout.map_or(Deadline::NEVER, Deadline::after);
+        Wait { deadline, begun: false }
     }
 
     /// Waits for the end, after our Close is queued.
     pub(super) fn await_end(&mut self, deadline: Deadline) -> Result<Closed, Error> {
         self.close_by = deadline;
+        let mut wait = Wait { deadline, begun: false };
         loop {
-            match (self.advance(deadline), &self.end) {
+            match (self.advance(&mut wait), &self.end) {
                 (_, Some(end)) => return end.clone(),
                 (Ok(_), None) => {}
                 (Err(_), None) => return self.finish(Err(Error::CloseTimeout)),
@@ -126,7 +135,7 @@ impl Reader {
     }
 
     /// Waits for something to arrive. Returns `None` once the connection is closed.
-    fn advance(&mut self, deadline: Deadline) -> Result<Option<Found>, Error> {
+    fn advance(&mut self, wait: &mut Wait) -> Result<Option<Found>, Error> {
         if let Some(end) = &self.end {
             return end.as_ref().map(|_| None).map_err(|&error| error);
         }
@@ -138,7 +147,7 @@ impl Reader {
                     self.outgoing.flush_briefly();
                     return Ok(Some(found));
                 }
-                Ok(None) => match self.fill(deadline) {
+                Ok(None) => match self.fill(wait) {
                     Ok(()) => continue,
                     Err(Error::Timeout) => return Err(Error::Timeout),
                     Err(error) => Err(error),
@@ -178,22 +187,21 @@ impl Reader {
     }
 
     /// Reads, and waits until there is something.
-    fn fill(&mut self, deadline: Deadline) -> Result<(), Error> {
-        loop {
+    fn fill(&mut self, wait: &mut Wait) -> Result<(), Error> {
+        // Here, and not only when a read has timed out: of a flood, something is always there.
+        while !(wait.begun && wait.deadline.is_over()) {
+            wait.begun = true;
             let unwritten = self.outgoing.flush_briefly();
-            let wait = if unwritten { deadline.or(Deadline::after(RETRY)) } else { deadline };
-            match self.input.read(&self.outgoing.stream, wait) {
+            let retry = if unwritten { Deadline::after(RETRY) } else { Deadline::NEVER };
+            match self.input.read(&self.outgoing.stream, wait.deadline.or(retry)) {
                 Ok(0) => return Err(Error::EndOfStream),
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_timeout(&error) => {
-                    if deadline.is_over() {
-                        return Err(Error::Timeout);
-                    }
-                }
+                Err(error) if is_timeout(&error) => {}
                 Err(error) => return Err(Error::Lost(error.kind())),
             }
         }
+        Err(Error::Timeout)
     }
 
     /// Lends what has been found from where it is.
