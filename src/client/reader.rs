@@ -21,6 +21,8 @@ pub struct Reader {
     pub(super) decoder: Decoder,
     pub(super) input: Input,
     pub(super) read_timeout: Option<Duration>,
+    /// When to go on with output that the server did not take.
+    retry: Option<Deadline>,
     /// When to have closed, if that has been asked for.
     close_by: Deadline,
     end: Option<Result<Closed, Error>>,
@@ -55,7 +57,8 @@ enum Found {
     Close(Closed),
 }
 
-/// How long the rest of a Pong waits while the server takes nothing, before it is tried again.
+/// How long output that the server does not take waits before it is tried again: ten times as long as
+/// the attempt takes.
 const RETRY: Duration = Duration::from_millis(100);
 
 /// How much is read after the end, at most, in the hope of seeing the server close first.
@@ -68,7 +71,15 @@ impl Reader {
         input: Input,
         read_timeout: Option<Duration>,
     ) -> Self {
-        Self { outgoing, decoder, input, read_timeout, close_by: Deadline::NEVER, end: None }
+        Self {
+            outgoing,
+            decoder,
+            input,
+            read_timeout,
+            retry: None,
+            close_by: Deadline::NEVER,
+            end: None,
+        }
     }
 
     /// Waits for a message. See [`Client::receive`](super::Client::receive).
@@ -144,7 +155,7 @@ impl Reader {
                 Ok(Some(Found::Close(closed))) => Ok(closed),
                 Ok(Some(found)) => {
                     // A Pong may be due, and who knows when the next call is.
-                    self.outgoing.flush_briefly();
+                    self.flush_briefly();
                     return Ok(Some(found));
                 }
                 Ok(None) => match self.fill(wait) {
@@ -191,9 +202,9 @@ impl Reader {
         // Here, and not only when a read has timed out: of a flood, something is always there.
         while !(wait.begun && wait.deadline.is_over()) {
             wait.begun = true;
-            let unwritten = self.outgoing.flush_briefly();
-            let retry = if unwritten { Deadline::after(RETRY) } else { Deadline::NEVER };
-            match self.input.read(&self.outgoing.stream, wait.deadline.or(retry)) {
+            self.flush_briefly();
+            let deadline = wait.deadline.or(self.retry.unwrap_or(Deadline::NEVER));
+            match self.input.read(&self.outgoing.stream, deadline) {
                 Ok(0) => return Err(Error::EndOfStream),
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -202,6 +213,13 @@ impl Reader {
             }
         }
         Err(Error::Timeout)
+    }
+
+    /// Writes what is due, such as a Pong, unless the server has just taken none of it.
+    fn flush_briefly(&mut self) {
+        if self.retry.is_none_or(Deadline::is_over) {
+            self.retry = self.outgoing.flush_briefly().then(|| Deadline::after(RETRY));
+        }
     }
 
     /// Lends what has been found from where it is.
