@@ -50,8 +50,7 @@ fn count_cases(url: &str) -> Result<u32, Box<dyn Error>> {
 
 /// Sends back what is received, until the connection ends.
 fn echo(mut client: Client) -> Result<(), client::Error> {
-    let (reader, writer) = client.halves();
-    while let Some(message) = reader.receive()? {
+    while let Some((message, writer)) = client.exchange()? {
         writer.send(message)?;
     }
     Ok(())

@@ -325,6 +325,6 @@ impl Input {
 
 impl fmt::Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader").field("outgoing", &self.outgoing).finish_non_exhaustive()
+        f.debug_struct("Reader").field("stream", &self.outgoing.stream).finish_non_exhaustive()
     }
 }

@@ -22,10 +22,9 @@ fn a_message_received_or_sent_allocates_nothing() {
             gone.recv_timeout(HANG).unwrap();
         });
         let mut client = server.connect();
-        let (reader, writer) = client.halves();
         let mut echo = || {
             for _ in 0..MESSAGES {
-                let message = reader.receive().unwrap().unwrap();
+                let (message, writer) = client.exchange().unwrap().unwrap();
                 assert_eq!(message.len(), len);
                 writer.send(message).unwrap();
             }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 use std::net::TcpListener;
 
-use wsloop::client::{Client, ConnectError, Phase};
+use wsloop::client::{Client, ConnectError, ConnectStep};
 use wsloop::handshake::{RedirectError, ResponseError, UrlError, WsUrl};
 use wsloop::protocol::Message;
 
@@ -94,7 +94,7 @@ fn a_head_without_end_is_not_read_to_the_end() {
 fn a_server_that_says_nothing_is_waited_for_until_the_time_is_up() {
     let connector = patient().connect_timeout(SOON);
     let error = fails_to_connect(&connector, |mut peer, _| peer.await_gone());
-    assert!(matches!(error, ConnectError::Timeout(Phase::Handshake)), "{error:?}");
+    assert!(matches!(error, ConnectError::TimedOut(ConnectStep::Handshake)), "{error:?}");
     assert_eq!(error.to_string(), "it took too long until the server had answered");
 }
 
@@ -108,7 +108,7 @@ fn a_slow_answer_does_not_stretch_the_time() {
             let_pass(SOON / 5);
         }
     });
-    assert!(matches!(error, ConnectError::Timeout(Phase::Handshake)), "{error:?}");
+    assert!(matches!(error, ConnectError::TimedOut(ConnectStep::Handshake)), "{error:?}");
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn a_redirection_to_tls_is_not_followed_without_it() {
         peer.write("HTTP/1.1 308 x\r\nLocation: wss://h/\r\nContent-Length: 0\r\n\r\n");
     });
     let error = patient().follow_redirects().connect(&server.request()).unwrap_err();
-    assert!(matches!(error, ConnectError::NoTls), "{error:?}");
+    assert!(matches!(error, ConnectError::TlsUnavailable), "{error:?}");
     server.join();
 }
 
@@ -191,7 +191,7 @@ fn nothing_is_connected_to_for_a_url_that_is_none() {
     let error = Client::connect("http://127.0.0.1/").unwrap_err();
     assert!(matches!(error, ConnectError::Url(UrlError::Http)), "{error:?}");
     let error = Client::connect("wss://127.0.0.1/").unwrap_err();
-    assert_eq!(error.to_string(), "wss is not available: this build has no TLS");
+    assert_eq!(error.to_string(), "wss is not available, expected a ws URL");
 }
 
 #[test]
@@ -232,5 +232,5 @@ fn a_server_that_lets_nobody_in_is_waited_for_until_the_time_is_up() {
     let request =
         wsloop::handshake::ClientRequest::new(WsUrl::parse(&format!("ws://{addr}/")).unwrap());
     let error = patient().connect_timeout(SOON).connect(&request).unwrap_err();
-    assert!(matches!(error, ConnectError::Timeout(Phase::Connect)), "{error:?}");
+    assert!(matches!(error, ConnectError::TimedOut(ConnectStep::Connect)), "{error:?}");
 }

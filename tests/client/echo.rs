@@ -45,9 +45,8 @@ fn what_is_sent_comes_back() {
 fn what_is_received_is_sent_from_where_it_is() {
     with_echo(|mut client| {
         client.send("Hello").unwrap();
-        let (reader, writer) = client.halves();
         for _ in 0..100 {
-            let message = reader.receive().unwrap().unwrap();
+            let (message, writer) = client.exchange().unwrap().unwrap();
             writer.send(message).unwrap();
         }
         assert_eq!(client.receive(), Ok(Some(Message::Text("Hello"))));

@@ -74,7 +74,7 @@ fn frames_of_several_writers_are_not_mixed_up() {
     let (_reader, writer) = server.connect().into_halves();
     thread::scope(|scope| {
         for i in 0..4 {
-            let writer = writer.clone();
+            let writer = &writer;
             scope.spawn(move || {
                 (0..500).for_each(|len| writer.send(&vec![i; 1 + len]).unwrap());
             });

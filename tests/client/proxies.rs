@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use wsloop::client::{ConnectError, Phase};
+use wsloop::client::{ConnectError, ConnectStep};
 use wsloop::handshake::{ClientRequest, Proxy, ProxyError, WsUrl};
 use wsloop::protocol::Message;
 
@@ -103,7 +103,7 @@ fn a_proxy_that_says_nothing_is_waited_for_until_the_time_is_up() {
         let server = Server::run(|mut peer| peer.await_gone());
         let connector = patient().connect_timeout(SOON).proxy(proxy(scheme, &server));
         let error = connector.connect(&request()).unwrap_err();
-        assert!(matches!(error, ConnectError::Timeout(Phase::Proxy)), "{scheme}: {error:?}");
+        assert!(matches!(error, ConnectError::TimedOut(ConnectStep::Proxy)), "{scheme}: {error:?}");
         server.join();
     }
 }
