@@ -166,11 +166,15 @@ impl Clocks {
     }
 }
 
+/// The sooner of two deadlines, or the one that there is.
 pub(super) fn sooner(
     one: Option<(Instant, Expired)>,
     other: Option<(Instant, Expired)>,
 ) -> Option<(Instant, Expired)> {
-    one.into_iter().chain(other).min_by_key(|(at, _)| *at)
+    match (one, other) {
+        (Some(one), Some(other)) => Some(if other.0 < one.0 { other } else { one }),
+        (one, other) => one.or(other),
+    }
 }
 
 /// What a Pong answers.

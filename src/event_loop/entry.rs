@@ -208,7 +208,10 @@ impl Entry {
             Stage::Open => Wait::Life,
             Stage::Over => Wait::End,
         };
-        let resumes = self.resumes().map(|at| (at, Expired::Throttle));
-        sooner(self.clocks.deadline(wait, timeouts), resumes)
+        let deadline = self.clocks.deadline(wait, timeouts);
+        if !self.flags.throttled {
+            return deadline;
+        }
+        sooner(deadline, self.resumes().map(|at| (at, Expired::Throttle)))
     }
 }

@@ -94,7 +94,7 @@ impl<'a> Peer<'a> {
         self.peers.set_rate_limit(self.id, limit);
     }
 
-    /// How many bytes wait for the peer's socket to take them.
+    /// How many bytes wait for the peer: see [`Peers::queued_bytes`].
     pub fn queued_bytes(&self) -> usize {
         self.peers.queued_bytes(self.id)
     }

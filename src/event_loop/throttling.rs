@@ -43,10 +43,9 @@ impl Entry {
         }
     }
 
-    /// When the peer is to be read from again, if it is throttled.
+    /// When a peer that is throttled is to be read from again.
     pub(super) fn resumes(&self) -> Option<Instant> {
-        let meter = self.particulars.as_ref()?.meter.as_ref()?;
-        self.flags.throttled.then_some(meter.resumes)
+        Some(self.particulars.as_ref()?.meter.as_ref()?.resumes)
     }
 }
 

@@ -398,6 +398,6 @@ fn the_loop_rests_while_a_peer_is_held_up() {
         heard += told.so_far().len();
         heard == 11
     });
-    // The rate allows two at a time: so that is five pauses, with a few turns for each.
+    // That is ten pauses, with a few turns for each.
     assert!(turns < 50, "{turns} turns");
 }
