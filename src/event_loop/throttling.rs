@@ -54,7 +54,7 @@ impl Peers {
     /// for this one alone.
     ///
     /// It begins with a full allowance. Use it for peers that are trusted with more once they are
-    /// known, or with less.
+    /// known, or with less. It is for peers: before `on_open` it has no effect.
     ///
     /// # Examples
     ///
