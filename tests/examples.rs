@@ -30,9 +30,17 @@ impl Example {
     /// Starts an example on a port of the system's choice.
     #[track_caller]
     fn start(name: &str, arguments: &[&str]) -> Self {
+        Self::start_with(name, arguments, "true")
+    }
+
+    /// Starts an example after a command of the shell, such as `ulimit`.
+    #[track_caller]
+    fn start_with(name: &str, arguments: &[&str], command: &str) -> Self {
         let path = std::env::current_exe().unwrap();
         let path = path.ancestors().nth(2).unwrap().join("examples").join(name);
-        let mut child = Command::new(&path)
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("{command} && exec \"$0\" \"$@\"")])
+            .arg(&path)
             .args(["--listen", "127.0.0.1:0"])
             .args(arguments)
             .stdin(Stdio::null())
@@ -220,6 +228,18 @@ fn sans_io() {
     let mut client = Client::connect(example.addr());
     let head = client.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(head.starts_with("HTTP/1.1 426 "), "{head}");
+    example.stop([]);
+}
+
+#[test]
+fn sans_io_outlives_a_flood_of_connections() {
+    let example = Example::start_with("sans_io", &[], "ulimit -n 32");
+    let flood: Vec<_> = (0..64).map(|_| Client::connect(example.addr())).collect();
+    // Only now is it known that all descriptors are taken: these are served after the others.
+    let ask = |client: &mut Client| client.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    for mut client in flood {
+        assert!(ask(&mut client).starts_with("HTTP/1.1 426 "));
+    }
     example.stop([]);
 }
 
