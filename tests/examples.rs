@@ -405,6 +405,27 @@ mod chat {
     }
 
     #[test]
+    fn whoever_floods_the_room_is_held_up_and_others_are_heard() {
+        let example = Example::start("chat", NO_CLOCK);
+        let mut eve = sign_in(&example, "Eve", r#"["Eve"]"#);
+        let mut ada = sign_in(&example, "Ada", r#"["Ada","Eve"]"#);
+        for _ in 0..2000 {
+            eve.send_text(r#"{"text":"!"}"#);
+        }
+        let flood = r#"{"event":"said","from":"Eve","to":null,"text":"!"}"#;
+        ada.expect_text(flood);
+        // This is behind a part of the flood, which at five a second would take minutes.
+        ada.send_text(r#"{"text":"Hello"}"#);
+        let mut heard = 1;
+        while ada.receive().1 == flood.as_bytes() {
+            heard += 1;
+        }
+        assert!(heard < 200, "{heard}");
+        drop((eve, ada));
+        example.stop([]);
+    }
+
+    #[test]
     fn another_thread_tells_the_time() {
         let example = Example::start("chat", &["--clock", "0.01"]);
         let mut ada = sign_in(&example, "Ada", r#"["Ada"]"#);
