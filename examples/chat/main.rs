@@ -28,6 +28,9 @@ use self::room::{Chat, Event, MAX_MESSAGE_SIZE, MAX_PEOPLE, SIGNED_IN};
 /// none for themselves.
 const MAX_HANDSHAKES: usize = 100;
 
+/// More than a burst of talk. A thousand people who do not read it take half a gigabyte.
+const MAX_QUEUED: usize = 512 << 10;
+
 /// Tells everyone the time, from another thread, until the other end of `stop` is dropped.
 fn tell_time(remote: &Remote, every: Duration, stop: &Receiver<()>) {
     while stop.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
@@ -50,6 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .max_message_size(MAX_MESSAGE_SIZE)
         .max_connections(MAX_PEOPLE + MAX_HANDSHAKES)
         .max_handshakes(MAX_HANDSHAKES)
+        .write_queue_limit(MAX_QUEUED)
         .rate_limit(rate_limit);
     let mut event_loop = EventLoop::with_config(config)?;
     let addr = event_loop.listen(&listen).map_err(|error| format!("{listen}: {error}"))?;
