@@ -104,6 +104,11 @@ impl<'a> Peer<'a> {
         self.peers.remote_addr(self.id)
     }
 
+    /// The address that the peer's connection was made to: see [`Peers::local_addr`].
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.peers.local_addr(self.id)
+    }
+
     /// Where the peer comes from, if need be behind a proxy: see [`Peers::client_addr`].
     pub fn client_addr(&self) -> Option<IpAddr> {
         self.peers.client_addr(self.id)

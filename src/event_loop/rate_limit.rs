@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 ///   with headers of frames. So this is also the limit on fragments, of which the smallest takes
 ///   six.
 ///
+/// What peers are *sent* is not limited so: for that there is the write queue.
+///
 /// Each peer begins with a full allowance. What it has not used grows back evenly, up to the burst.
 ///
 /// # Examples
@@ -98,7 +100,8 @@ impl RateLimit {
 }
 
 impl Rate {
-    /// So much in every second, and a second's worth at once. 0 counts as 1.
+    /// So much in every second. As much may come at once, unless [`burst`](Self::burst) says
+    /// otherwise. 0 counts as 1.
     #[must_use]
     pub const fn per_second(count: u64) -> Self {
         let per_second = if count == 0 { 1 } else { count };

@@ -130,6 +130,10 @@ impl Remote {
     /// Sends a message to all who are subscribed to a topic when the loop comes to it, as
     /// [`Peers::publish`] does.
     ///
+    /// With a topic for each user, this reaches users by name from any thread: the loop knows who is
+    /// subscribed, and nobody else needs to. Whether anyone is, is known only there: where that
+    /// matters, [`run`](Self::run) can look at [`Peers::subscribers`].
+    ///
     /// # Errors
     ///
     /// Fails as [`send`](Self::send) does.
