@@ -6,7 +6,7 @@ use std::error::Error;
 use serde::{Deserialize, Serialize};
 use wsloop::{
     Answer, Close, CloseCode, Handler, IncomingRequest, Message, Peer, PeerId, PeerMap, Peers,
-    Response, SharedMessage,
+    Refusal, Response, SharedMessage,
 };
 
 /// Names and texts come from people, and have limits. So does what is parsed to find them.
@@ -58,9 +58,12 @@ pub(crate) struct Chat {
 }
 
 impl Handler for Chat {
-    fn on_request(&mut self, _: &mut Peers, request: &IncomingRequest<'_>) -> Answer {
+    fn on_request(&mut self, peers: &mut Peers, request: &IncomingRequest<'_>) -> Answer {
         if request.offer().is_none() && request.path() == "/" {
             return Response::html(include_str!("chat.html")).into();
+        }
+        if peers.len() >= MAX_PEOPLE {
+            return Refusal::Overloaded.into();
         }
         request.upgrade()
     }

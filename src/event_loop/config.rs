@@ -219,7 +219,9 @@ impl Config {
     /// requests may wait for a deferred decision. Default: 1024.
     ///
     /// When one more connection arrives, the one that has taken longest is closed: honest clients
-    /// take a round trip, so that it is most likely not one. When one more decision is deferred,
+    /// take a round trip, so that it is most likely not one. That takes a limit well below
+    /// [`max_connections`](Self::max_connections): where there is no room for one more connection,
+    /// it waits outside until the others' time is up. When one more decision is deferred,
     /// the client is answered with 503. The default bounds what all of them hold to 16 MiB of
     /// heads, and 68 MiB of what clients send without waiting for the decision.
     pub fn max_handshakes(mut self, handshakes: usize) -> Self {

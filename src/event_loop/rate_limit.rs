@@ -55,8 +55,11 @@ pub enum Excess {
     /// up. The default: whoever is merely eager gets everything across, only later.
     ///
     /// Nothing is lost, and no more is delivered than the limit allows, to the message and to the
-    /// byte. Meanwhile the peer counts neither as silent nor as slow with a message. That it closed
-    /// or is gone is found out when what it sent before has been read.
+    /// byte, but for the bytes that come in one read with the request. Meanwhile the peer counts
+    /// neither as silent nor as slow with a message, unless it has sent too many Pings or Pongs in
+    /// the middle of one. That it closed or is gone is found out when what it sent before has been
+    /// read. If the system tells that sooner, the rest is read for no longer than
+    /// [`close_timeout`](super::Config::close_timeout).
     #[default]
     Pause,
     /// It is closed with status code 1008, and what was over the limit is not delivered.
