@@ -365,12 +365,15 @@ mod chat {
     fn mistakes_are_answered_and_nobody_is_thrown_out() {
         let example = Example::start("chat", NO_CLOCK);
         let mut client = example.open();
+        let not_plain = "letters and digits, please, and nobody is everyone";
         let not_a_name = "1 to 32 characters, please, and no control characters";
         for (message, error) in [
             ("{\n name", "key must be a string at line 2 column 2"),
             ("[]", "invalid length 0, expected struct SignIn with 1 element at line 1 column 2"),
             (r#"{"name":" "}"#, not_a_name),
             (r#"{"name":"a\u0007"}"#, not_a_name),
+            (r#"{"name":"Ada\u200b"}"#, not_plain),
+            (r#"{"name":"Everyone"}"#, not_plain),
             (&format!(r#"{{"name":"{}"}}"#, "a".repeat(33)), not_a_name),
         ] {
             client.send_text(message);

@@ -94,6 +94,11 @@ impl Chat {
         let SignIn { name } = message.json()?;
         let name = name.trim().to_owned();
         check(&name, MAX_NAME_CHARS)?;
+        // What nobody sees, or the page says itself, would make one person look like another.
+        let is_plain = |c: char| c.is_alphanumeric() || " -_.'".contains(c);
+        if !name.chars().all(is_plain) || name.eq_ignore_ascii_case("everyone") {
+            return Err("letters and digits, please, and nobody is everyone".into());
+        }
         match self.people.insert(name.clone(), peer.id()) {
             Some(older) => peer.peers().close(older, SIGNED_IN_ELSEWHERE, "signed in elsewhere"),
             None => peer.publish_json(SIGNED_IN, &Event::Joined { name: &name })?,
