@@ -243,9 +243,11 @@ impl Config {
     ///
     /// Over it, a [`Remote`](super::Remote) gives them [back](super::RemoteError::Full). Those that
     /// the loop has taken and not yet passed on to peers are counted, and so is what tasks have
-    /// captured. When nothing else waits, one message may be larger. The default is what a loop
-    /// passes on in a small part of a second, so that threads meet the limit only if handlers keep
-    /// it from that; and it is not much beside what may wait for peers.
+    /// captured. When nothing else waits, one message may be larger.
+    ///
+    /// The default is what a loop passes on to single peers in a small part of a second, so that
+    /// threads meet the limit only if handlers keep it from that, or if much is for thousands at
+    /// once. And it is not much beside what may wait for peers.
     pub fn remote_queue_limit(mut self, bytes: usize) -> Self {
         self.limits.remote_queue = bytes;
         self
