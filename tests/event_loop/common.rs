@@ -1,6 +1,7 @@
 //! Both ends of a connection: a raw client, and a handler that tells what it was told.
 
 mod client;
+mod random;
 mod script;
 mod server;
 mod wire;
@@ -8,6 +9,7 @@ mod wire;
 use std::time::Duration;
 
 pub(crate) use self::client::{Client, REQUEST, Socket};
+pub(crate) use self::random::Random;
 pub(crate) use self::script::{Script, Told};
 #[cfg(unix)]
 pub(crate) use self::server::{Door, assert_quietly, turn_until_panic};
