@@ -54,6 +54,8 @@
 pub mod event_loop;
 pub mod handshake;
 pub mod protocol;
+#[cfg(feature = "event-loop")]
+mod random;
 
 #[cfg(feature = "event-loop")]
 #[doc(inline)]
