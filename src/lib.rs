@@ -59,7 +59,7 @@ pub mod client;
 pub mod event_loop;
 pub mod handshake;
 pub mod protocol;
-#[cfg(feature = "client")]
+#[cfg(any(feature = "client", feature = "event-loop"))]
 mod random;
 
 #[cfg(feature = "event-loop")]
@@ -68,9 +68,10 @@ pub use event_loop::testing;
 #[cfg(feature = "event-loop")]
 #[doc(no_inline)]
 pub use event_loop::{
-    Answer, Close, CloseCause, Config, Deferred, Delivery, EventLoop, Excess, Handler,
-    IncomingRequest, Overflow, Peer, PeerId, PeerMap, Peers, Rate, RateLimit, Remote, RemoteError,
-    SendStatus, SharedMessage, Stats, StreamError, TimerId,
+    Answer, Close, CloseCause, Config, Connect, ConnectError, ConnectStep, Deferred, Delivery,
+    EventLoop, Excess, Handler, IncomingRequest, Overflow, Peer, PeerId, PeerMap, Peers, Rate,
+    RateLimit, Reconnect, Remote, RemoteError, Retry, SendStatus, SharedMessage, Stats,
+    StreamError, TimerId,
 };
 #[doc(no_inline)]
 pub use handshake::{

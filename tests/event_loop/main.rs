@@ -10,8 +10,10 @@
 #[cfg(unix)]
 mod admission;
 mod backpressure;
+mod client_peers;
 mod closing;
 mod common;
+mod connecting;
 mod echo;
 mod fairness;
 mod freedom;
@@ -30,6 +32,7 @@ mod proxies;
 mod random_rehearsals;
 #[cfg(unix)]
 mod rate_limits;
+mod reconnecting;
 mod rehearsal;
 mod remote;
 #[cfg(unix)]
