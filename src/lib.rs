@@ -50,10 +50,14 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(feature = "event-loop")]
 pub mod event_loop;
 pub mod handshake;
 pub mod protocol;
+#[cfg(any(feature = "client", feature = "event-loop"))]
+mod random;
 
 #[cfg(feature = "event-loop")]
 #[doc(inline)]
