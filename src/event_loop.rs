@@ -16,11 +16,16 @@
 //! This is the only part of the crate that knows `mio`, sockets and clocks.
 
 mod acceptor;
+mod asking;
+mod attempts;
 mod buffers;
 mod clock;
 mod clocks;
 mod close;
 mod config;
+mod connect;
+mod connect_error;
+mod connector;
 mod deadlines;
 mod deferred;
 mod ending;
@@ -33,6 +38,7 @@ mod inbox;
 mod intake;
 #[cfg(feature = "json")]
 mod json;
+mod lines;
 mod listener;
 mod memory;
 mod peer;
@@ -43,6 +49,7 @@ mod poller;
 mod rate_limit;
 mod remote;
 mod remote_error;
+mod resolver;
 mod sending;
 mod settling;
 mod shared_message;
@@ -54,6 +61,7 @@ mod timers;
 mod to_do;
 mod topics;
 mod transport;
+mod unfinished;
 mod upkeep;
 mod write_queue;
 
@@ -63,6 +71,8 @@ use std::time::Duration;
 
 pub use self::close::{Close, CloseCause};
 pub use self::config::{Config, Delivery, Overflow};
+pub use self::connect::Connect;
+pub use self::connect_error::{ConnectError, ConnectStep};
 pub use self::deferred::Deferred;
 pub use self::handler::{Answer, Handler, IncomingRequest};
 pub use self::peer::Peer;
@@ -79,6 +89,7 @@ pub use self::timers::TimerId;
 
 use self::acceptor::Acceptor;
 use self::clock::Clock;
+use self::connector::Connector;
 use self::entry::Entry;
 use self::errands::{Errands, MAX_ERRANDS};
 use self::expiry::Expiry;
@@ -127,6 +138,7 @@ pub struct EventLoop {
     acceptor: Acceptor,
     peers: Peers,
     intake: Intake,
+    connector: Connector,
     expiry: Expiry,
 }
 
@@ -154,12 +166,14 @@ impl EventLoop {
         let room = Load { errands: MAX_ERRANDS, bytes: config.limits.remote_queue };
         let errands = Errands::new(Inbox::new(room, move || waker.wake()));
         let intake = Intake::new(config.limits.read_buffer, errands.inbox());
+        let connector = Connector::new(errands.inbox(), config.limits.connecting_per_address);
         Ok(Self {
             errands,
             poller,
             acceptor: Acceptor::default(),
             peers: Peers::new(config, clock),
             intake,
+            connector,
             expiry: Expiry::default(),
         })
     }
@@ -290,7 +304,9 @@ impl EventLoop {
         self.do_errands(handler);
         self.fire_timers(handler);
         self.expire();
+        self.expire_connects();
         self.begin_shutdown();
+        self.begin_connects();
         self.settle(handler);
         Ok(())
     }
@@ -306,7 +322,8 @@ impl EventLoop {
             return Some(Duration::ZERO);
         }
         let now = self.peers.clock.now();
-        let next = sooner(self.acceptor.next(now), sooner(self.expiry.next(), timers.next()))?;
+        let next = sooner(self.acceptor.next(now), sooner(self.expiry.next(), timers.next()));
+        let next = sooner(next, self.connector.next())?;
         Some(next.saturating_duration_since(now))
     }
 

@@ -65,9 +65,9 @@ pub use event_loop::testing;
 #[cfg(feature = "event-loop")]
 #[doc(no_inline)]
 pub use event_loop::{
-    Answer, Close, CloseCause, Config, Deferred, Delivery, EventLoop, Excess, Handler,
-    IncomingRequest, Overflow, Peer, PeerId, PeerMap, Peers, Rate, RateLimit, Remote, RemoteError,
-    SendStatus, SharedMessage, Stats, StreamError, TimerId,
+    Answer, Close, CloseCause, Config, Connect, ConnectError, ConnectStep, Deferred, Delivery,
+    EventLoop, Excess, Handler, IncomingRequest, Overflow, Peer, PeerId, PeerMap, Peers, Rate,
+    RateLimit, Remote, RemoteError, SendStatus, SharedMessage, Stats, StreamError, TimerId,
 };
 #[doc(no_inline)]
 pub use handshake::{

@@ -10,10 +10,6 @@ use rand::{Rng, SeedableRng};
 ///
 /// A cryptographically secure generator, seeded by the system. It makes 64 bytes at a time, so that
 /// a key takes a fraction of what masking a small message does, and asks the system nothing.
-#[cfg_attr(
-    not(any(test, feature = "client")),
-    expect(dead_code, reason = "the clients that use it follow")
-)]
 pub(crate) struct MaskingKeys {
     rng: StdRng,
     /// How many bytes it may still be asked for before it gets a new seed.
@@ -31,7 +27,8 @@ impl MaskingKeys {
     ///
     /// Fails if the system has no randomness to give.
     pub(crate) fn new() -> io::Result<Self> {
-        let rng = StdRng::try_from_rng(&mut SysRng).map_err(io::Error::other)?;
+        let rng = StdRng::try_from_rng(&mut SysRng)
+            .map_err(|error| io::Error::other(error.to_string()))?;
         Ok(Self { rng, left: RESEED_AFTER })
     }
 

@@ -3,6 +3,7 @@
 use super::config::Delivery;
 use super::write_queue::Pending;
 use crate::protocol::{Decoder, Role};
+use crate::random::MaskingKeys;
 
 /// How much a block holds: enough for hundreds of small frames, or for a page of JSON.
 ///
@@ -33,6 +34,9 @@ pub(super) struct BufferPool {
     #[expect(clippy::vec_box, reason = "a queue is handed over as the box that a peer holds")]
     queues: Vec<Box<Pending>>,
     pub(super) ledger: Ledger,
+    /// What frames to servers are masked with, once there is or was a client. Here for the same
+    /// reason as the ledger.
+    pub(super) keys: Option<MaskingKeys>,
 }
 
 /// How much is in write queues, and has left them: kept here because whoever changes a queue has
@@ -46,6 +50,20 @@ pub(super) struct Ledger {
 }
 
 impl BufferPool {
+    /// A key for the next frame to a server.
+    pub(super) fn masking_key(&mut self) -> [u8; 4] {
+        self.keys().next_key()
+    }
+
+    /// A key for an opening handshake.
+    pub(super) fn nonce(&mut self) -> [u8; 16] {
+        self.keys().nonce()
+    }
+
+    fn keys(&mut self) -> &mut MaskingKeys {
+        self.keys.as_mut().expect("there is no client before there are keys")
+    }
+
     /// Hands out an empty buffer with room for `len` bytes, and a block at least.
     pub(super) fn take(&mut self, len: usize) -> Vec<u8> {
         if len <= BLOCK_SIZE {
@@ -93,19 +111,28 @@ impl BufferPool {
 /// Decoders that are in the middle of nothing, and so any peer's.
 #[derive(Debug, Default)]
 pub(super) struct DecoderPool {
-    /// Each with the capacity of its buffer.
-    decoders: Vec<(Box<Decoder>, usize)>,
+    of_servers: Vec<Spare>,
+    of_clients: Vec<Spare>,
     bytes: usize,
 }
 
+/// A decoder, and the capacity of its buffer.
+type Spare = (Box<Decoder>, usize);
+
 impl DecoderPool {
-    /// Hands out a decoder. The settings are a loop's, and so the same for all of them.
-    pub(super) fn take(&mut self, max_message_size: u64, delivery: Delivery) -> Box<Decoder> {
-        if let Some((decoder, capacity)) = self.decoders.pop() {
+    /// Hands out a decoder for the endpoint that has `role`. The settings are a loop's, and so the
+    /// same for all of them.
+    pub(super) fn take(
+        &mut self,
+        role: Role,
+        max_message_size: u64,
+        delivery: Delivery,
+    ) -> Box<Decoder> {
+        if let Some((decoder, capacity)) = self.spare(role).pop() {
             self.bytes -= capacity;
             return decoder;
         }
-        let decoder = Decoder::new(Role::Server).max_message_size(max_message_size);
+        let decoder = Decoder::new(role).max_message_size(max_message_size);
         Box::new(match delivery {
             Delivery::Messages => decoder,
             Delivery::Pieces => decoder.in_pieces(),
@@ -113,13 +140,22 @@ impl DecoderPool {
     }
 
     /// Takes back a decoder that is between messages and may go on to decode others.
-    pub(super) fn give(&mut self, mut decoder: Box<Decoder>) {
+    pub(super) fn give(&mut self, role: Role, mut decoder: Box<Decoder>) {
         let buffer = decoder.reclaim_buffer().unwrap_or_default();
         let capacity = buffer.capacity();
-        if self.decoders.len() < MAX_SPARE_OTHERS && self.bytes + capacity <= MAX_SPARE_BYTES {
+        let fits = self.bytes + capacity <= MAX_SPARE_BYTES;
+        let spare = self.spare(role);
+        if spare.len() < MAX_SPARE_OTHERS && fits {
             decoder.lend_buffer(buffer);
+            spare.push((decoder, capacity));
             self.bytes += capacity;
-            self.decoders.push((decoder, capacity));
+        }
+    }
+
+    fn spare(&mut self, role: Role) -> &mut Vec<Spare> {
+        match role {
+            Role::Server => &mut self.of_servers,
+            Role::Client => &mut self.of_clients,
         }
     }
 }
@@ -158,16 +194,17 @@ mod tests {
     fn decoders_keep_their_buffers_within_bounds() {
         let mut pool = DecoderPool::default();
         for _ in 0..2 {
-            let mut decoders: Vec<_> = (0..20).map(|_| pool.take(1, Delivery::Messages)).collect();
+            let mut decoders: Vec<_> =
+                (0..20).map(|_| pool.take(Role::Server, 1, Delivery::Messages)).collect();
             decoders
                 .iter_mut()
                 .for_each(|decoder| decoder.lend_buffer(Vec::with_capacity(1 << 20)));
-            decoders.into_iter().for_each(|decoder| pool.give(decoder));
+            decoders.into_iter().for_each(|decoder| pool.give(Role::Server, decoder));
             assert_eq!(
                 pool.bytes,
-                pool.decoders.iter().map(|(_, capacity)| capacity).sum::<usize>()
+                pool.of_servers.iter().map(|(_, capacity)| capacity).sum::<usize>()
             );
-            assert!(pool.bytes <= MAX_SPARE_BYTES && pool.decoders.len() >= 8);
+            assert!(pool.bytes <= MAX_SPARE_BYTES && pool.of_servers.len() >= 8);
         }
     }
 }

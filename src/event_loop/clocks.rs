@@ -210,6 +210,7 @@ mod tests {
         expected: Option<(u64, Expired)>,
     ) {
         let timeouts = Timeouts {
+            connect: HANDSHAKE,
             handshake: HANDSHAKE,
             ping_interval,
             idle,

@@ -48,10 +48,12 @@ pub(super) struct Limits {
     pub(super) handshakes: usize,
     pub(super) read_buffer: usize,
     pub(super) remote_queue: usize,
+    pub(super) connecting_per_address: usize,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Timeouts {
+    pub(super) connect: Duration,
     pub(super) handshake: Duration,
     pub(super) ping_interval: Option<Duration>,
     pub(super) idle: Option<Duration>,
@@ -107,8 +109,10 @@ impl Default for Config {
                 handshakes: 1024,
                 read_buffer: 68 << 10,
                 remote_queue: 64 << 20,
+                connecting_per_address: 1,
             },
             timeouts: Timeouts {
+                connect: Duration::from_secs(10),
                 handshake: Duration::from_secs(10),
                 ping_interval: Some(Duration::from_secs(30)),
                 idle: Some(Duration::from_secs(60)),
@@ -249,8 +253,35 @@ impl Config {
         self
     }
 
-    /// Sets how long an opening handshake may take, from the accepted connection to the last byte
-    /// of the request's head, and to a deferred decision. Default: 10 s.
+    /// Sets how many connections to the same address this loop may be making at a time, until their
+    /// opening handshakes are done. Default: 1.
+    ///
+    /// The others wait in line. RFC 6455 §4.1 says one, so that no program can flood a server by
+    /// accident; it also has thousands of clients connect at the pace that the server can keep up
+    /// with. At a round-trip time of 50 ms that is ten in a second: raise it where the server is
+    /// yours. Behind a proxy, which resolves names, each host name counts as an address.
+    pub fn max_connecting_per_address(mut self, connections: usize) -> Self {
+        self.limits.connecting_per_address = connections.max(1);
+        self
+    }
+
+    /// Sets how long it may take to [connect](super::Peers::connect): to resolve the name, and to
+    /// have a TCP connection to one of its addresses or to the proxy. Default: 10 s.
+    ///
+    /// Counted anew after a redirection, and not while another connection to the same address
+    /// [is waited for](Self::max_connecting_per_address). What follows is for
+    /// [`handshake_timeout`](Self::handshake_timeout). The default leaves TCP time for three
+    /// attempts to reach a server that packets get lost on the way to: after 1, 3 and 7 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.connect = timeout;
+        self
+    }
+
+    /// Sets how long an opening handshake may take. Default: 10 s.
+    ///
+    /// For clients that connect to this loop: from the accepted connection to the last byte of the
+    /// request's head, and to a deferred decision. For servers that it connects to: from the TCP
+    /// connection to the last byte of the answer, what a proxy has to say included.
     ///
     /// However slowly bytes trickle in, this does not begin anew.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {

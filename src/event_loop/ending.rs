@@ -3,7 +3,7 @@
 use super::close::{Close, CloseCause};
 use super::entry::Stage;
 use super::handler::Handler;
-use super::{Peer, PeerId, Peers};
+use super::{ConnectError, Peer, PeerId, Peers};
 
 /// §7.4.1 of RFC 6455: 1005 "to indicate that no status code was actually present".
 pub(super) const NO_STATUS_RECEIVED: u16 = 1005;
@@ -31,4 +31,18 @@ pub(super) fn finish(
     peers.over(id);
     let close = Close { code, reason, clean: code != NO_CLOSE.0, cause };
     handler.on_close(&mut Peer::new(peers, id), close);
+}
+
+/// Tells the handler that a connection does not come about, if that is so and it does not know yet.
+pub(super) fn fail(peers: &mut Peers, handler: &mut (impl Handler + ?Sized), id: PeerId) {
+    let Some(entry) = peers.entry_mut(id).filter(|entry| entry.is_connecting()) else { return };
+    let failure = entry.particulars.as_mut().and_then(|particulars| particulars.failure.take());
+    let error = failure.unwrap_or_else(|| match entry.cause {
+        Some(CloseCause::Lost(kind)) => ConnectError::Lost(kind.into()),
+        Some(CloseCause::Shutdown) => ConnectError::ShuttingDown,
+        _ => ConnectError::Aborted,
+    });
+    peers.over(id);
+    peers.stats.connections.failed += 1;
+    handler.on_connect_error(peers, id, error);
 }

@@ -9,10 +9,12 @@ use super::buffers::BufferPool;
 use super::clocks::{Clocks, Expired, Wait, sooner};
 use super::close::CloseCause;
 use super::config::Timeouts;
+use super::connect_error::ConnectError;
 use super::rate_limit::Meter;
 use super::streaming::Outgoing;
 use super::transport::Transport;
 use super::write_queue::{Flushed, WriteQueue};
+use crate::protocol::Role;
 use crate::protocol::closing::Closing;
 
 /// One connection, from `accept` to `close`.
@@ -46,6 +48,8 @@ pub(super) struct Particulars {
     pub(super) client_addr: Option<IpAddr>,
     /// What it may send, if that is limited.
     pub(super) meter: Option<Box<Meter>>,
+    /// Why it does not come about, until the application is told.
+    pub(super) failure: Option<ConnectError>,
 }
 
 /// What the application knows of a connection.
@@ -53,11 +57,19 @@ pub(super) struct Particulars {
 /// ```text
 ///  Opening ── 101 ──▶ Open ── on_close ──▶ Over
 ///     └── refused ────────────────────────▲
+///
+///  Connecting ── TCP ──▶ Asking ── 101 ──▶ Open ── on_close ──▶ Over
+///      ▲  └─── failed ─────┴── on_connect_error ─────────────────▲
+///      └────── redirected ─┘
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Stage {
     /// Nothing yet, but for `on_request`.
     Opening,
+    /// It has asked for it. There is no socket yet, or several of which one will be it.
+    Connecting,
+    /// The same. The server, or a proxy, has been sent a request.
+    Asking,
     /// It was told `on_open`, and is still to be told `on_close`.
     Open,
     /// It is done with it. What is left is to write what is queued, to end our side of the stream,
@@ -90,14 +102,16 @@ pub(super) struct Flags {
     pub(super) shut: bool,
     /// It is to be dropped without more ado, together with what is queued.
     pub(super) dropped: bool,
+    /// This end is the client.
+    pub(super) client: bool,
 }
 
 impl Entry {
-    pub(super) fn new(id: PeerId, transport: Transport, now: Instant) -> Self {
+    pub(super) fn new(id: PeerId, transport: Transport, stage: Stage, now: Instant) -> Self {
         Self {
             id,
             transport,
-            stage: Stage::Opening,
+            stage,
             closing: Closing::Open,
             cause: None,
             queue: WriteQueue::default(),
@@ -113,9 +127,24 @@ impl Entry {
         self.particulars.get_or_insert_default()
     }
 
-    /// Whether its opening handshake is not done.
+    /// Whether it was accepted, and its opening handshake is not done.
     pub(super) fn is_opening(&self) -> bool {
         self.stage == Stage::Opening
+    }
+
+    /// Whether it is to be a client's, and its opening handshake is not done.
+    pub(super) fn is_connecting(&self) -> bool {
+        matches!(self.stage, Stage::Connecting | Stage::Asking)
+    }
+
+    /// Which of the endpoints this one is.
+    pub(super) fn role(&self) -> Role {
+        if self.flags.client { Role::Client } else { Role::Server }
+    }
+
+    /// What to mask the next frame with, if it is to be masked: RFC 6455 §5.1.
+    pub(super) fn masking_key(&self, buffers: &mut BufferPool) -> Option<[u8; 4]> {
+        self.flags.client.then(|| buffers.masking_key())
     }
 
     /// Where it comes from, as far as is known.
@@ -192,6 +221,11 @@ impl Entry {
         if self.flags.ended {
             return false;
         }
+        // RFC 6455 §7.1.1: the server closes TCP first, so that it is the one to remember the
+        // connection afterwards: that would keep us from using the port for as long.
+        if self.flags.client && !matches!(self.cause, Some(CloseCause::Violation(_))) {
+            return true;
+        }
         if !std::mem::replace(&mut self.flags.shut, true) {
             return self.transport.shutdown_write().is_ok();
         }
@@ -201,7 +235,9 @@ impl Entry {
     /// When the present wait is too long, and what then.
     pub(super) fn deadline(&self, timeouts: &Timeouts) -> Option<(Instant, Expired)> {
         let wait = match self.stage {
-            Stage::Opening => Wait::Handshake,
+            // That has a schedule of its own.
+            Stage::Connecting => return None,
+            Stage::Opening | Stage::Asking => Wait::Handshake,
             Stage::Open if !self.closing.is_open() => Wait::End,
             Stage::Open if self.flags.blocked => Wait::Socket,
             Stage::Open if self.flags.throttled => Wait::Allowance,

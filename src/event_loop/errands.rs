@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::handler::{Answer, Handler};
 use super::inbox::{Inbox, Load};
+use super::resolver::Lookup;
 use super::{EventLoop, PeerId, Peers, SharedMessage};
 use crate::protocol::CloseCode;
 
@@ -18,6 +19,7 @@ pub(super) enum Errand {
     Close { id: PeerId, code: CloseCode, reason: Box<str> },
     Run(Task),
     Answer(PeerId, Box<Answer>),
+    Resolved(Box<Lookup>),
     Shutdown(Duration),
 }
 
@@ -139,6 +141,7 @@ impl EventLoop {
             Errand::Close { id, code, reason } => peers.close(id, code, &reason),
             Errand::Run(task) => task(peers),
             Errand::Answer(id, answer) => intake.decide(peers, handler, id, *answer),
+            Errand::Resolved(lookup) => self.resolved(*lookup),
             Errand::Shutdown(grace) => peers.shutdown(grace),
         }
     }
@@ -169,7 +172,7 @@ impl Errand {
             Self::Publish { topic, message, .. } => topic.len() + message.frame().len(),
             Self::Close { reason, .. } => reason.len(),
             Self::Run(task) => size_of_val(&**task),
-            Self::Answer(..) | Self::Shutdown(_) => 0,
+            Self::Answer(..) | Self::Resolved(_) | Self::Shutdown(_) => 0,
         }
     }
 
@@ -181,7 +184,7 @@ impl Errand {
         match self {
             Self::Broadcast { .. } | Self::Run(_) => peers.len().max(1),
             Self::Publish { topic, .. } => peers.subscribers(topic).max(1),
-            Self::Send(..) | Self::Close { .. } | Self::Answer(..) => 1,
+            Self::Send(..) | Self::Close { .. } | Self::Answer(..) | Self::Resolved(_) => 1,
             Self::Shutdown(_) => usize::MAX,
         }
     }

@@ -8,7 +8,7 @@ use super::deadlines::Deadlines;
 use super::entry::Stage;
 use super::poller::EVENTS;
 use super::upkeep::find;
-use super::{EventLoop, PeerId, Peers, sooner};
+use super::{ConnectError, EventLoop, PeerId, Peers, sooner};
 use crate::handshake::Refusal;
 use crate::protocol::{CloseBody, CloseCode};
 
@@ -83,6 +83,9 @@ impl EventLoop {
     fn act_on(&mut self, expired: Expired, id: PeerId) {
         let peers = &mut self.peers;
         match expired {
+            Expired::Handshake if peers.entries[id.index()].is_connecting() => {
+                self.intake.give_up(peers, id);
+            }
             Expired::Handshake if self.intake.awaits_head(id) => {
                 self.intake.turn_away(peers, id, Refusal::Timeout);
             }
@@ -147,6 +150,7 @@ impl EventLoop {
             if self.peers.entries[id.index()].stage == Stage::Opening {
                 self.intake.turn_away(&mut self.peers, id, Refusal::ShuttingDown);
             }
+            self.peers.fail_connect(id, ConnectError::ShuttingDown);
             let body = CloseBody { code: CloseCode::GOING_AWAY, reason: "" };
             self.peers.begin_close(id, body, CloseCause::Shutdown);
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::deferred::Deferred;
 use super::inbox::Inbox;
-use super::{Close, Peer, PeerId, Peers, TimerId};
+use super::{Close, ConnectError, Peer, PeerId, Peers, TimerId};
 use crate::handshake::{Acceptance, InvalidField, Offer, Refusal, Request, Response};
 use crate::protocol::{CloseCode, Message, Piece};
 
@@ -61,6 +61,8 @@ pub trait Handler {
     }
 
     /// Called when a peer's opening handshake is done: from now on it can be sent messages.
+    ///
+    /// [`Peer::is_server`] tells whether it is one that this loop has connected to.
     fn on_open(&mut self, peer: &mut Peer<'_>) {
         let _ = peer;
     }
@@ -146,6 +148,14 @@ pub trait Handler {
     /// The peer is not among [`Peers`] any more, and sending to it has no effect.
     fn on_close(&mut self, peer: &mut Peer<'_>, close: Close<'_>) {
         let _ = (peer, close);
+    }
+
+    /// Called when a connection that was to be [connected](Peers::connect) does not come about.
+    ///
+    /// For every id that `connect` returned, either this is called once, or
+    /// [`on_open`](Self::on_open) is.
+    fn on_connect_error(&mut self, peers: &mut Peers, id: PeerId, error: ConnectError) {
+        let _ = (peers, id, error);
     }
 
     /// Called when the time of a [timer](Peers::set_timer) or an [interval](Peers::set_interval)

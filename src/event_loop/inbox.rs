@@ -75,8 +75,8 @@ impl Inbox {
 
     /// Leaves an errand that is never refused for want of room. Without a loop, it is dropped.
     ///
-    /// There is one answer for each decision that was deferred, and one shutdown at most between
-    /// two other errands: so these are bounded too.
+    /// There is one answer for each decision that was deferred and each name that was to be
+    /// resolved, and one shutdown at most between two other errands: so these are bounded too.
     pub(super) fn insist(&self, errand: Errand) {
         let mail = self.lock();
         if !mail.gone {

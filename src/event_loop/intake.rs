@@ -6,17 +6,19 @@
 use std::io;
 use std::sync::Arc;
 
+use super::asking::{Asking, Outcome};
 use super::buffers::DecoderPool;
 use super::clocks::Pong;
 use super::close::CloseCause;
+use super::connect::Route;
 use super::ending::{NO_CLOSE, NO_STATUS_RECEIVED, finish};
 use super::entry::{Entry, Stage};
 use super::handler::{Answer, Decision, Handler, IncomingRequest};
 use super::inbox::Inbox;
 use super::upkeep::find;
-use super::{Peer, PeerId, Peers};
-use crate::handshake::{HeadBuffer, Method, Offer, Refusal, Request, Response};
-use crate::protocol::{CloseBody, Decoder, Event, Violation};
+use super::{ConnectError, Peer, PeerId, Peers};
+use crate::handshake::{HeadBuffer, Method, Offer, Refusal, Request, Response, ServerRefusal};
+use crate::protocol::{CloseBody, Decoder, Event, Role, Violation};
 
 /// What has been received, of all connections.
 #[derive(Debug)]
@@ -52,6 +54,10 @@ enum Receiving {
     Head(Box<HeadBuffer>),
     /// A decision about what the request asked for. Meanwhile nothing is read.
     Decision(Box<Undecided>),
+    /// A socket. Meanwhile nothing is read.
+    Unconnected,
+    /// The answer of a server, or of a proxy.
+    Answer(Box<Asking>),
     /// Frames, and the decoder that is in the middle of one or of a message. Most connections are
     /// in the middle of nothing most of the time, and share the spare ones.
     Frames(Option<Box<Decoder>>),
@@ -94,10 +100,24 @@ impl Intake {
 
     /// Prepares for what a new connection will send.
     pub(super) fn insert(&mut self, id: PeerId) {
+        self.insert_at(id, Receiving::Head(Box::default()));
+    }
+
+    /// Prepares for a connection that is to be made.
+    pub(super) fn insert_client(&mut self, id: PeerId) {
+        self.insert_at(id, Receiving::Unconnected);
+    }
+
+    /// Prepares for the answer to what is asked on a connection.
+    pub(super) fn expect_answer(&mut self, id: PeerId, asking: Box<Asking>) {
+        self.insert_at(id, Receiving::Answer(asking));
+    }
+
+    fn insert_at(&mut self, id: PeerId, stage: Receiving) {
         if self.receivers.len() <= id.index() {
             self.receivers.resize_with(id.index() + 1, Receiver::default);
         }
-        self.receivers[id.index()].stage = Receiving::Head(Box::default());
+        self.receivers[id.index()].stage = stage;
     }
 
     /// Forgets a connection. If `last`, there is none left.
@@ -129,12 +149,41 @@ impl Intake {
             Receiving::Head(head) => head.method(),
             Receiving::Decision(undecided) => undecided.method,
             // Its handler panicked in the middle of the handshake.
-            Receiving::Frames(_) | Receiving::Nothing(_) => {
+            Receiving::Unconnected
+            | Receiving::Answer(_)
+            | Receiving::Frames(_)
+            | Receiving::Nothing(_) => {
                 return peers.drop_connection(id, CloseCause::Aborted);
             }
         };
         peers.stats.refused.count(refusal);
         respond(peers, id, &refusal.response(), method);
+    }
+
+    /// Ends the wait for the answer to what was asked on a connection.
+    pub(super) fn give_up(&mut self, peers: &mut Peers, id: PeerId) {
+        self.end_answer(peers, id, Asking::give_up);
+    }
+
+    fn end_answer(
+        &mut self,
+        peers: &mut Peers,
+        id: PeerId,
+        end: impl FnOnce(&mut Asking) -> Result<Outcome, ConnectError>,
+    ) {
+        let receiver = &mut self.receivers[id.index()];
+        match std::mem::take(&mut receiver.stage) {
+            Receiving::Answer(mut asking) => {
+                receiver.stage = match end(&mut asking) {
+                    Ok(Outcome::Refused(refusal)) => refused(peers, id, &asking.route, refusal),
+                    // It would have been, before.
+                    Ok(Outcome::Established(_)) => fail(peers, id, ConnectError::Aborted),
+                    Err(error) => fail(peers, id, error),
+                }
+            }
+            // Its handler panicked when it was told of the opening.
+            _ => peers.drop_connection(id, CloseCause::Aborted),
+        }
     }
 
     /// Handles `bytes` before anything that is read from the connection.
@@ -155,7 +204,7 @@ impl Intake {
         let Some(entry) = find(&mut peers.entries, id) else { return };
         let Self { receivers, buffer, shared } = self;
         let receiver = &mut receivers[id.index()];
-        let undecided = matches!(receiver.stage, Receiving::Decision(_));
+        let undecided = matches!(receiver.stage, Receiving::Decision(_) | Receiving::Unconnected);
         let paused = entry.flags.congested || entry.flags.throttled;
         if paused || entry.flags.dropped || entry.flags.ended || undecided {
             return;
@@ -174,6 +223,9 @@ impl Intake {
                 entry.flags.ended = true;
                 if entry.stage == Stage::Opening {
                     return self.turn_away(peers, id, Refusal::Incomplete);
+                }
+                if entry.is_connecting() {
+                    return self.end_answer(peers, id, Asking::end);
                 }
                 // What is queued is still written: an endpoint that ended its side may go on
                 // reading ours.
@@ -270,6 +322,16 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
                     receiver.held = (&*input).into();
                     return;
                 }
+                Receiving::Unconnected => {
+                    receiver.stage = Receiving::Unconnected;
+                    return;
+                }
+                Receiving::Answer(asking) => {
+                    let mut rest = &*input;
+                    receiver.stage = self.answer(asking, &mut rest);
+                    let used = input.len() - rest.len();
+                    input = &mut input[used..];
+                }
                 Receiving::Frames(unfinished) => {
                     let (unfinished, held) = self.decode(unfinished, input);
                     *receiver = Receiver { stage: Receiving::Frames(unfinished), held };
@@ -279,6 +341,25 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
                     return self.peers.drop_connection(self.id, CloseCause::Aborted);
                 }
             }
+        }
+    }
+
+    /// Takes what a server or a proxy answers.
+    fn answer(&mut self, mut asking: Box<Asking>, input: &mut &[u8]) -> Receiving {
+        let (mut output, buffers) = (Vec::new(), &mut self.peers.buffers);
+        let outcome = asking.receive(input, buffers, &mut output);
+        self.peers.say(self.id, output);
+        match outcome {
+            Ok(None) => Receiving::Answer(asking),
+            Ok(Some(Outcome::Established(established))) => {
+                self.peers.open(self.id, established.subprotocol().map(Box::from));
+                self.handler.on_open(&mut Peer::new(self.peers, self.id));
+                Receiving::Frames(None)
+            }
+            Ok(Some(Outcome::Refused(refusal))) => {
+                refused(self.peers, self.id, &asking.route, refusal)
+            }
+            Err(error) => fail(self.peers, self.id, error),
         }
     }
 
@@ -319,7 +400,8 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
                 let Ok(agreement) = offer.accept(&acceptance, &mut response) else {
                     return self.refuse(Refusal::HandlerFailed, method);
                 };
-                self.peers.open(self.id, response, agreement.into_subprotocol());
+                self.peers.say(self.id, response);
+                self.peers.open(self.id, agreement.into_subprotocol());
                 self.handler.on_open(&mut Peer::new(self.peers, self.id));
                 Receiving::Frames(None)
             }
@@ -371,8 +453,9 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
     ) -> (Option<Box<Decoder>>, Box<[u8]>) {
         let (max_size, delivery) =
             (self.peers.config.limits.message_size, self.peers.config.delivery);
+        let role = self.peers.entry(self.id).map_or(Role::Server, Entry::role);
         let decoders = &mut self.shared.decoders;
-        let mut decoder = unfinished.unwrap_or_else(|| decoders.take(max_size, delivery));
+        let mut decoder = unfinished.unwrap_or_else(|| decoders.take(role, max_size, delivery));
         let heard = self.handle_all(&mut decoder, &mut input);
 
         let Peers { entries, to_do, now, .. } = &mut *self.peers;
@@ -391,7 +474,7 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
             to_do.settle(entry);
         }
         if decoder.is_between_messages() {
-            self.shared.decoders.give(decoder);
+            self.shared.decoders.give(role, decoder);
             return (None, (&*input).into());
         }
         (Some(decoder), (&*input).into())
@@ -488,6 +571,22 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         finish(self.peers, self.handler, self.id, NO_CLOSE, CloseCause::Violation(violation));
         self.peers.linger(self.id);
     }
+}
+
+/// Follows a redirection, if that is wanted, or gives the connection up.
+fn refused(peers: &mut Peers, id: PeerId, route: &Route, refusal: ServerRefusal) -> Receiving {
+    match route.redirected(refusal) {
+        Ok(route) => {
+            peers.connect_elsewhere(id, route);
+            Receiving::Unconnected
+        }
+        Err(error) => fail(peers, id, error),
+    }
+}
+
+fn fail(peers: &mut Peers, id: PeerId, error: ConnectError) -> Receiving {
+    peers.fail_connect(id, error);
+    Receiving::default()
 }
 
 /// Whether the rate of such events is limited. Of Close there is only one.

@@ -99,6 +99,11 @@ impl<'a> Peer<'a> {
         self.peers.queued_bytes(self.id)
     }
 
+    /// Whether the peer is a server, and this loop its client: see [`Peers::is_server`].
+    pub fn is_server(&self) -> bool {
+        self.peers.is_server(self.id)
+    }
+
     /// Where the peer's connection comes from; `None` for a Unix socket.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.peers.remote_addr(self.id)

@@ -16,7 +16,7 @@ use super::timers::Timers;
 use super::to_do::ToDo;
 use super::topics::Topics;
 use super::{Peer, PeerId, SharedMessage};
-use crate::protocol::{CloseBody, CloseCode, Header, Message, Opcode};
+use crate::protocol::{CloseBody, CloseCode, Header, Message, Opcode, Role};
 
 /// All peers of an [`EventLoop`](super::EventLoop): those whose opening handshake is done and whose
 /// `on_close` is not.
@@ -37,8 +37,10 @@ pub struct Peers {
     pub(super) topics: Topics,
     /// How many peers there are.
     pub(super) open: usize,
-    /// How many connections are in the middle of their opening handshake.
+    /// How many accepted connections are in the middle of their opening handshake.
     pub(super) opening: usize,
+    /// How many clients' connections are not there yet, or in the middle of theirs.
+    pub(super) connecting: usize,
     /// Of the connection that came last.
     pub(super) generation: u32,
     /// The number of the loop's latest Ping.
@@ -77,6 +79,7 @@ impl Peers {
             topics: Topics::default(),
             open: 0,
             opening: 0,
+            connecting: 0,
             generation: 0,
             pings: NonZeroU32::MIN,
             stats: Stats::default(),
@@ -118,15 +121,22 @@ impl Peers {
         let message = message.into();
         let header = Header::new(message.opcode(), message.len() as u64);
         let frame_len = header.encoded_len() + message.len();
-        self.enqueue_message(id, frame_len, |queue, buffers| {
+        self.enqueue_message(id, frame_len, |queue, buffers, masking_key| {
+            let header = Header { masking_key, ..header };
             queue.push_frame(header, message.as_bytes(), buffers);
         })
     }
 
     /// Sends a message that is shared with other peers, without copying it.
+    ///
+    /// A peer that is a server, because this loop has [connected](Self::connect) to it, is sent a
+    /// copy of its own, masked as its alone (RFC 6455 §5.3).
     pub fn send_shared(&mut self, id: PeerId, message: &SharedMessage) -> SendStatus {
-        self.enqueue_message(id, message.frame().len(), |queue, buffers| {
-            queue.push_shared(message.frame(), buffers);
+        self.enqueue_message(id, message.frame().len(), |queue, buffers, masking_key| {
+            match masking_key {
+                None => queue.push_shared(message.frame(), buffers),
+                Some(key) => queue.push_masked(message.frame(), key, buffers),
+            }
         })
     }
 
@@ -212,7 +222,8 @@ impl Peers {
             return SendStatus::Dropped;
         }
         let header = Header::new(Opcode::Ping, payload.len() as u64);
-        self.enqueue(id, header.encoded_len() + payload.len(), |entry, buffers| {
+        self.enqueue(id, header.encoded_len() + payload.len(), |entry, buffers, masking_key| {
+            let header = Header { masking_key, ..header };
             entry.queue.push_frame(header, payload, buffers);
             entry.clocks.asked();
         })
@@ -223,23 +234,29 @@ impl Peers {
     /// A Close has room for 123 bytes of reason: a longer one is cut where its last character ends
     /// that fits. Messages that the peer sends from now on are not delivered. `on_close` follows
     /// when it has answered, or when [`close_timeout`](Config::close_timeout) is over. No effect on
-    /// a peer that is closing already. Status code 1010 is for clients to send (§7.4.1): in its
-    /// place, the peer is sent 1011.
+    /// a peer that is closing already; one that is still [being connected to](Self::connect) is
+    /// given up. Status code 1010 is for clients to send (§7.4.1): in its place, a peer that is one
+    /// is sent 1011.
     ///
     /// A message that is being sent in fragments is cut, and what waits behind it is discarded: see
     /// [`begin_message`](Self::begin_message).
     pub fn close(&mut self, id: PeerId, code: CloseCode, reason: &str) {
+        let Some(entry) = self.entry(id) else { return };
+        if entry.is_connecting() {
+            return self.abort(id);
+        }
         // §7.4.1: 1010 is a client's to send.
-        let code =
-            if code == CloseCode::MANDATORY_EXTENSION { CloseCode::INTERNAL_ERROR } else { code };
+        let is_ours = entry.role() == Role::Client || code != CloseCode::MANDATORY_EXTENSION;
+        let code = if is_ours { code } else { CloseCode::INTERNAL_ERROR };
         self.begin_close(id, CloseBody { code, reason }, CloseCause::Local);
     }
 
     /// Drops the connection at once: what is queued is not sent, and the peer is not told.
     ///
-    /// `on_close` follows when the handler has returned.
+    /// `on_close` follows when the handler has returned; or `on_connect_error`, if it is still
+    /// [being connected to](Self::connect).
     pub fn abort(&mut self, id: PeerId) {
-        if self.contains(id) {
+        if self.contains(id) || self.entry(id).is_some_and(Entry::is_connecting) {
             self.drop_connection(id, CloseCause::Aborted);
         }
     }
@@ -249,7 +266,7 @@ impl Peers {
     /// `grace` at the latest.
     pub fn shutdown(&mut self, grace: Duration) {
         let grace = self.to_do.shutdown.map_or(grace, |earlier| earlier.min(grace));
-        self.to_do.shutdown = Some(grace);
+        (self.to_do.shutdown, self.to_do.shut_down) = (Some(grace), true);
     }
 
     /// How many bytes wait for the peer's socket to take them, or for a message to be

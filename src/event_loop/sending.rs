@@ -55,33 +55,35 @@ impl Peers {
         &mut self,
         id: PeerId,
         frame_len: usize,
-        push: impl FnOnce(&mut WriteQueue, &mut BufferPool),
+        push: impl FnOnce(&mut WriteQueue, &mut BufferPool, Option<[u8; 4]>),
     ) -> SendStatus {
         let status = if self.entry(id).is_some_and(Entry::is_in_message) {
             self.enqueue_behind(id, frame_len, push)
         } else {
-            self.enqueue(id, frame_len, |entry, buffers| push(&mut entry.queue, buffers))
+            self.enqueue(id, frame_len, |entry, buffers, key| push(&mut entry.queue, buffers, key))
         };
         self.count_sent(status)
     }
 
     /// Queues a data frame or a Ping of the application's, if the peer may be sent one and has room
-    /// for it.
+    /// for it. `frame_len` does not count the masking key, `push` is given the one to use.
     pub(super) fn enqueue(
         &mut self,
         id: PeerId,
         frame_len: usize,
-        push: impl FnOnce(&mut Entry, &mut BufferPool),
+        push: impl FnOnce(&mut Entry, &mut BufferPool, Option<[u8; 4]>),
     ) -> SendStatus {
         self.write_early(id);
         let Self { entries, buffers, config, to_do, now, .. } = self;
         let Some(entry) = find(entries, id).filter(|entry| entry.is_open()) else {
             return SendStatus::Dropped;
         };
+        let key = entry.masking_key(buffers);
+        let frame_len = frame_len + key.map_or(0, |key| key.len());
         if config.limits.is_full(entry.queue.len_but_pong(), frame_len) {
             return self.refuse(id);
         }
-        push(entry, buffers);
+        push(entry, buffers, key);
         queued(entry, &config.limits, to_do, *now)
     }
 

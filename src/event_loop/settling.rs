@@ -1,7 +1,7 @@
 //! The way out: what was queued is written, and what is to end ends.
 
 use super::close::CloseCause;
-use super::ending::{NO_CLOSE, finish};
+use super::ending::{NO_CLOSE, fail, finish};
 use super::entry::{Entry, Stage};
 use super::handler::Handler;
 use super::{EventLoop, Peer, PeerId, Peers};
@@ -13,6 +13,8 @@ enum Outcome {
     GoesOn,
     /// To read from it again, and to tell the application that its queue has drained.
     Drained,
+    /// To see how far its connection has come.
+    Connects,
     /// To drop it, and tell the application if it does not know yet.
     Ends,
 }
@@ -38,6 +40,7 @@ impl EventLoop {
                         handler.on_drain(&mut Peer::new(&mut self.peers, id));
                     }
                 }
+                Outcome::Connects => self.go_on_connecting(id),
                 Outcome::Ends => {
                     self.end(handler, id);
                     ended = true;
@@ -55,6 +58,9 @@ impl EventLoop {
         let entry = &mut entries[id.index()];
         if entry.flags.dropped {
             return Outcome::Ends;
+        }
+        if entry.stage == Stage::Connecting {
+            return Outcome::Connects;
         }
         let may_write = !entry.flags.blocked || std::mem::take(&mut entry.flags.writable);
         if may_write && let Err(error) = entry.write(buffers, *now) {
@@ -85,7 +91,9 @@ impl EventLoop {
     fn end(&mut self, handler: &mut (impl Handler + ?Sized), id: PeerId) {
         // Should the handler panic, and somebody catch that, it is still to be dropped.
         self.peers.drop_connection(id, CloseCause::Aborted);
+        self.connector.remove(id, &mut self.peers);
         finish(&mut self.peers, handler, id, NO_CLOSE, CloseCause::Aborted);
+        fail(&mut self.peers, handler, id);
         self.peers.remove(id);
         self.intake.remove(id, self.peers.entries.is_empty());
         self.acceptor.descriptor_freed(self.peers.now);

@@ -16,7 +16,8 @@ use crate::protocol::CloseCode;
 /// will not overflow: rates are for whoever takes two of these. What there is *now* is said to be
 /// so.
 ///
-/// Its `Display` is one line for a log, in which causes that never occurred are left out.
+/// Its `Display` is one line for a log, in which what never occurred is left out: causes, and
+/// connections to servers.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -36,7 +37,9 @@ pub struct Stats {
 /// Connections, now and ever.
 ///
 /// Whoever was accepted is in the middle of the opening handshake or has left it in one of three
-/// ways: `accepted` is the sum of `opening`, `opened`, `answered` and [`RefusalStats::total`].
+/// ways: `accepted` is the sum of `opening`, `opened - connected`, `answered` and
+/// [`RefusalStats::total`]. What was begun to connect is under way or has come to one of two ends:
+/// `begun` is the sum of `connecting`, `connected` and `failed`.
 /// Whoever was opened is closed once: when nothing is `ending`, `opened` is the sum of `open` and
 /// [`CloseStats::total`].
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -51,11 +54,22 @@ pub struct ConnectionStats {
     pub ending: u64,
     /// Those that listeners accepted, or that were [adopted](super::EventLoop::adopt).
     pub accepted: u64,
-    /// Those that became peers: calls of [`on_open`](super::Handler::on_open).
+    /// Those that became peers, accepted or connected: calls of
+    /// [`on_open`](super::Handler::on_open).
     pub opened: u64,
     /// Requests that the handler answered with an HTTP response of its own whose status is below
     /// 400, such as a page or a redirect.
     pub answered: u64,
+    /// Now: those that this loop is [connecting](Peers::connect), until their opening handshake is
+    /// done.
+    pub connecting: u64,
+    /// Those that it began to connect. To follow a redirection is not to begin anew.
+    pub begun: u64,
+    /// Those that it connected, and which became peers by that.
+    pub connected: u64,
+    /// Those that did not come about: calls of
+    /// [`on_connect_error`](super::Handler::on_connect_error).
+    pub failed: u64,
 }
 
 /// Connections that were not let in, each by one cause.
@@ -210,7 +224,10 @@ impl Peers {
         let mut stats = self.stats;
         let connections = &mut stats.connections;
         (connections.opening, connections.open) = (self.opening as u64, self.open as u64);
-        connections.ending = self.entries.len() as u64 - connections.opening - connections.open;
+        connections.connecting = self.connecting as u64;
+        let there = self.entries.len() as u64;
+        connections.ending =
+            there - connections.opening - connections.connecting - connections.open;
         stats.bytes.sent = self.buffers.ledger.written;
         stats.bytes.queued = self.buffers.ledger.queued as u64;
         stats
@@ -376,13 +393,21 @@ impl CloseStats {
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { connections, refused, closed, messages, bytes } = self;
-        let ConnectionStats { opening, open, ending, accepted, opened, answered } = connections;
+        let ConnectionStats { opening, open, ending, accepted, opened, answered, .. } = connections;
         write!(f, "connections: {open} open, {opening} opening, {ending} ending; ")?;
         write!(f, "{accepted} accepted, {opened} opened, {answered} answered, ")?;
         write!(f, "{} refused", refused.total())?;
         write_causes(f, refused.causes())?;
         write!(f, ", {} closed", closed.total())?;
         write_causes(f, closed.causes())?;
+        let ConnectionStats { connecting, begun, connected, failed, .. } = connections;
+        if *begun > 0 {
+            write!(
+                f,
+                "; clients: {connecting} connecting, {begun} begun, {connected} connected, "
+            )?;
+            write!(f, "{failed} failed")?;
+        }
         let MessageStats { received, sent, dropped } = messages;
         write!(f, "; messages: {received} received, {sent} sent, {dropped} dropped")?;
         let ByteStats { received, sent, queued } = bytes;

@@ -156,7 +156,7 @@ impl Peers {
             Ok(None) => return Ok(SendStatus::Dropped),
             Ok(Some(_)) => return Err(StreamError::UnfinishedMessage),
         }
-        Ok(self.enqueue(id, 0, |entry, _| {
+        Ok(self.enqueue(id, 0, |entry, _, _| {
             entry.particulars().outgoing = Some(Outgoing::new(message_type));
         }))
     }
@@ -178,7 +178,8 @@ impl Peers {
         let piece = piece.into();
         let Some(outgoing) = self.in_progress(id)? else { return Ok(SendStatus::Dropped) };
         let header = Header { fin: false, ..outgoing.header(piece)? };
-        Ok(self.enqueue(id, header.encoded_len() + piece.len(), |entry, buffers| {
+        Ok(self.enqueue(id, header.encoded_len() + piece.len(), |entry, buffers, masking_key| {
+            let header = Header { masking_key, ..header };
             entry.queue.push_frame(header, piece.as_bytes(), buffers);
             if let Some(outgoing) = entry.outgoing() {
                 outgoing.opcode = Opcode::Continuation;
@@ -203,7 +204,9 @@ impl Peers {
         let Some(outgoing) = self.in_progress(id)? else { return Ok(SendStatus::Dropped) };
         let header = outgoing.header(piece)?;
         let now = self.now;
-        let status = self.enqueue(id, header.encoded_len() + piece.len(), |entry, buffers| {
+        let frame_len = header.encoded_len() + piece.len();
+        let status = self.enqueue(id, frame_len, |entry, buffers, masking_key| {
+            let header = Header { masking_key, ..header };
             entry.queue.push_frame(header, piece.as_bytes(), buffers);
             entry.end_message(buffers, now);
         });
@@ -221,10 +224,11 @@ impl Peers {
     /// Fails with [`StreamError::NoMessage`] if none was begun.
     pub fn finish(&mut self, id: PeerId) -> Result<SendStatus, StreamError> {
         let Some(outgoing) = self.in_progress(id)? else { return Ok(SendStatus::Dropped) };
-        let header = Header::new(outgoing.opcode, 0);
+        let opcode = outgoing.opcode;
         let Self { entries, buffers, config, to_do, now, .. } = self;
         let Some(entry) = find(entries, id) else { return Ok(SendStatus::Dropped) };
-        entry.queue.push_frame(header, b"", buffers);
+        let masking_key = entry.masking_key(buffers);
+        entry.queue.push_frame(Header { masking_key, ..Header::new(opcode, 0) }, b"", buffers);
         entry.end_message(buffers, *now);
         let status = queued(entry, &config.limits, to_do, *now);
         Ok(self.count_sent(status))
@@ -244,19 +248,21 @@ impl Peers {
         &mut self,
         id: PeerId,
         frame_len: usize,
-        push: impl FnOnce(&mut WriteQueue, &mut BufferPool),
+        push: impl FnOnce(&mut WriteQueue, &mut BufferPool, Option<[u8; 4]>),
     ) -> SendStatus {
         self.write_early(id);
         let Self { entries, buffers, config, .. } = self;
         let Some(entry) = find(entries, id).filter(|entry| entry.is_open()) else {
             return SendStatus::Dropped;
         };
+        let key = entry.masking_key(buffers);
+        let frame_len = frame_len + key.map_or(0, |key| key.len());
         let (fragments, congested) = (entry.queue.len_but_pong(), entry.flags.congested);
         let Some(outgoing) = entry.outgoing() else { return SendStatus::Dropped };
         if config.limits.is_full(fragments + outgoing.waiting.len(), frame_len) {
             return self.refuse(id);
         }
-        push(&mut outgoing.waiting, buffers);
+        push(&mut outgoing.waiting, buffers, key);
         outgoing.congested |= fragments + outgoing.waiting.len() > config.limits.high_water_mark;
         if congested || outgoing.congested { SendStatus::Congested } else { SendStatus::Queued }
     }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::PeerId;
+use super::connect::Route;
 use super::entry::Entry;
 
 /// What is to be done when no handler is being called.
@@ -15,6 +16,12 @@ pub(super) struct ToDo {
     pub(super) ready: VecDeque<PeerId>,
     /// To shut down, and how long that may take.
     pub(super) shutdown: Option<Duration>,
+    /// Whether the loop was ever told to. No connection is begun from then on.
+    pub(super) shut_down: bool,
+    /// Connections to begin.
+    pub(super) connects: Vec<(PeerId, Box<Route>)>,
+    /// Clients whose opening handshake is done, to make way for those that wait for the address.
+    pub(super) connected: Vec<PeerId>,
 }
 
 impl ToDo {

@@ -23,6 +23,8 @@ use super::poller::Poller;
 pub(super) enum Transport {
     Socket(Socket, Option<SocketAddr>),
     Memory(Box<(MemoryStream, Option<SocketAddr>)>),
+    /// None yet: it is to be connected.
+    Unconnected,
 }
 
 /// A stream of the system's.
@@ -70,7 +72,8 @@ impl Transport {
                 memory.0.register(readiness, token);
                 Ok(())
             }
-            (Self::Socket(..), Poller::Memory { .. })
+            (Self::Unconnected, _)
+            | (Self::Socket(..), Poller::Memory { .. })
             | (Self::Memory(_), Poller::System { .. }) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -80,6 +83,7 @@ impl Transport {
         match self {
             Self::Socket(_, remote_addr) => *remote_addr,
             Self::Memory(memory) => memory.1,
+            Self::Unconnected => None,
         }
     }
 
@@ -95,6 +99,7 @@ impl Transport {
                 retry_interrupted(|| on_socket!(either, socket => socket.read(buffer)))
             }
             Self::Memory(memory) => in_memory(|| memory.0.read(buffer)),
+            Self::Unconnected => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 
@@ -105,6 +110,7 @@ impl Transport {
                 on_socket!(either, socket => socket.shutdown(Shutdown::Write))
             }
             Self::Memory(memory) => memory.0.shutdown_write(),
+            Self::Unconnected => Ok(()),
         }
     }
 }
@@ -116,6 +122,7 @@ impl Write for Transport {
                 retry_interrupted(|| on_socket!(either, socket => socket.write(bytes)))
             }
             Self::Memory(memory) => in_memory(|| memory.0.write(bytes)),
+            Self::Unconnected => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 
@@ -125,6 +132,7 @@ impl Write for Transport {
                 retry_interrupted(|| on_socket!(either, socket => send_vectored(socket, slices)))
             }
             Self::Memory(memory) => in_memory(|| memory.0.write_vectored(slices)),
+            Self::Unconnected => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 

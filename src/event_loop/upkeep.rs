@@ -8,19 +8,26 @@ use super::close::CloseCause;
 use super::entry::{Entry, Stage};
 use super::to_do::ToDo;
 use super::transport::Transport;
-use super::{PeerId, Peers};
+use super::{ConnectError, PeerId, Peers};
 use crate::protocol::{CloseBody, Header, Opcode};
 /// Below so many entries, their memory is not worth giving back.
 const KEPT_ENTRIES: usize = 1024;
 
 impl Peers {
+    /// Makes a place for a connection that was accepted.
     pub(super) fn insert(&mut self, transport: Transport) -> PeerId {
+        let id = self.insert_at(Stage::Opening, transport);
+        self.opening += 1;
+        id
+    }
+
+    /// Makes a place for a connection.
+    pub(super) fn insert_at(&mut self, stage: Stage, transport: Transport) -> PeerId {
         self.generation = self.generation.wrapping_add(1);
         let vacancy = self.entries.vacant_entry();
         let id = PeerId::new(vacancy.key(), self.generation);
-        let entry = vacancy.insert(Entry::new(id, transport, self.now));
+        let entry = vacancy.insert(Entry::new(id, transport, stage, self.now));
         self.to_do.settle(entry);
-        self.opening += 1;
         id
     }
 
@@ -50,10 +57,17 @@ impl Peers {
     }
 
     /// Notes that the peer's opening handshake is done.
-    pub(super) fn open(&mut self, id: PeerId, response: Vec<u8>, subprotocol: Option<Box<str>>) {
-        let Self { entries, buffers, config, to_do, now, open, opening, stats, .. } = self;
+    pub(super) fn open(&mut self, id: PeerId, subprotocol: Option<Box<str>>) {
+        let Self { entries, config, to_do, now, open, opening, connecting, stats, .. } = self;
         let entry = &mut entries[id.index()];
-        entry.queue.push_opaque(response, buffers);
+        match entry.stage {
+            Stage::Opening => *opening -= 1,
+            Stage::Connecting | Stage::Asking => {
+                *connecting -= 1;
+                stats.connections.connected += 1;
+            }
+            Stage::Open | Stage::Over => unreachable!("a handshake is done once"),
+        }
         entry.stage = Stage::Open;
         if subprotocol.is_some() {
             entry.particulars().subprotocol = subprotocol;
@@ -61,9 +75,21 @@ impl Peers {
         (entry.clocks.received, entry.clocks.waiting) = (*now, *now);
         entry.limit(config.rate_limit, *now);
         *open += 1;
-        *opening -= 1;
         stats.connections.opened += 1;
+        if entry.flags.client {
+            to_do.connected.push(id);
+        }
         to_do.settle(entry);
+    }
+
+    /// Sends bytes that are no frame: a part of an opening handshake.
+    pub(super) fn say(&mut self, id: PeerId, bytes: Vec<u8>) {
+        let Self { entries, buffers, to_do, .. } = self;
+        if !bytes.is_empty() {
+            let entry = &mut entries[id.index()];
+            entry.queue.push_opaque(bytes, buffers);
+            to_do.settle(entry);
+        }
     }
 
     /// Answers an HTTP request, which is the end of the connection.
@@ -77,10 +103,11 @@ impl Peers {
     /// Notes that the application has no more to do with the connection.
     pub(super) fn over(&mut self, id: PeerId) {
         self.topics.leave_all(id);
-        let Self { entries, buffers, now, open, opening, .. } = self;
+        let Self { entries, buffers, now, open, opening, connecting, .. } = self;
         if let Some(entry) = find(entries, id) {
             entry.cut_message(buffers);
-            *opening -= usize::from(entry.stage == Stage::Opening);
+            *opening -= usize::from(entry.is_opening());
+            *connecting -= usize::from(entry.is_connecting());
             *open -= usize::from(entry.is_peer());
             (entry.stage, entry.clocks.waiting) = (Stage::Over, *now);
             entry.last_words = entry.queue.len();
@@ -101,7 +128,8 @@ impl Peers {
     pub(super) fn pong(&mut self, id: PeerId, payload: &[u8]) {
         let Self { entries, buffers, config, to_do, .. } = self;
         let Some(entry) = find(entries, id) else { return };
-        let header = Header::new(Opcode::Pong, payload.len() as u64);
+        let masking_key = entry.masking_key(buffers);
+        let header = Header { masking_key, ..Header::new(Opcode::Pong, payload.len() as u64) };
         let frame_len = header.encoded_len() + payload.len();
         // Pongs alone do not make a peer a slow one, for which its messages would suffer.
         if entry.queue.len() + frame_len <= config.limits.high_water_mark {
@@ -129,7 +157,8 @@ impl Peers {
         let Some(entry) = find(entries, id) else { return };
         entry.cut_message(buffers);
         entry.queue.pay_pong(buffers);
-        entry.queue.push_close(body, buffers);
+        let masking_key = entry.masking_key(buffers);
+        entry.queue.push_close(body, masking_key, buffers);
         entry.last_words = entry.queue.len();
         entry.clocks.waiting = *now;
         // Their Close may be behind what was not read.
@@ -143,8 +172,18 @@ impl Peers {
         let Some(entry) = find(entries, id).filter(|entry| entry.is_open()) else { return };
         *pings = pings.checked_add(1).unwrap_or(NonZeroU32::MIN);
         let payload = entry.clocks.send_ping(*pings, *now);
-        entry.queue.push_frame(Header::new(Opcode::Ping, payload.len() as u64), &payload, buffers);
+        let masking_key = entry.masking_key(buffers);
+        let header = Header { masking_key, ..Header::new(Opcode::Ping, payload.len() as u64) };
+        entry.queue.push_frame(header, &payload, buffers);
         to_do.settle(entry);
+    }
+
+    /// Gives up a connection that is to be a client's.
+    pub(super) fn fail_connect(&mut self, id: PeerId, error: ConnectError) {
+        if let Some(entry) = self.entry_mut(id).filter(|entry| entry.is_connecting()) {
+            entry.particulars().failure.get_or_insert(error);
+            self.drop_connection(id, CloseCause::Aborted);
+        }
     }
 
     /// Gives the connection up: the loop will end it without another word to the peer.

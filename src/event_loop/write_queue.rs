@@ -10,7 +10,7 @@ use std::io::{self, IoSlice, Write};
 use std::sync::Arc;
 
 use super::buffers::{BLOCK_SIZE, BufferPool};
-use crate::protocol::{CloseBody, Header, encode_close, encode_frame};
+use crate::protocol::{CloseBody, Header, Opcode, encode_close, encode_frame};
 
 /// How many segments one vectored write takes: 1 MiB of blocks, far more than a socket buffer has
 /// room for.
@@ -82,14 +82,30 @@ impl WriteQueue {
     }
 
     /// Appends a Close.
-    pub(super) fn push_close(&mut self, body: Option<CloseBody<'_>>, pool: &mut BufferPool) {
-        let frame_len = 2 + body.map_or(0, |body| body.encoded_len());
+    pub(super) fn push_close(
+        &mut self,
+        body: Option<CloseBody<'_>>,
+        masking_key: Option<[u8; 4]>,
+        pool: &mut BufferPool,
+    ) {
+        let payload_len = body.map_or(0, |body| body.encoded_len());
+        let header = Header { masking_key, ..Header::new(Opcode::Close, payload_len as u64) };
+        let frame_len = header.encoded_len() + payload_len;
         let pending = self.pending(pool);
-        encode_close(body, None, pending.room(frame_len, pool));
+        encode_close(body, masking_key, pending.room(frame_len, pool));
         pending.add(frame_len, pool);
     }
 
-    /// Appends bytes that are no frame: an HTTP response.
+    /// Appends a frame that is shared with other queues, masked as this one's alone.
+    pub(super) fn push_masked(&mut self, frame: &[u8], key: [u8; 4], pool: &mut BufferPool) {
+        let mut payload = frame;
+        let Ok(Some(header)) = Header::parse(&mut payload) else {
+            unreachable!("it is one whole frame");
+        };
+        self.push_frame(Header { masking_key: Some(key), ..header }, payload, pool);
+    }
+
+    /// Appends bytes that are no frame: an HTTP request or response.
     pub(super) fn push_opaque(&mut self, bytes: Vec<u8>, pool: &mut BufferPool) {
         let pending = self.pending(pool);
         pending.add(bytes.len(), pool);

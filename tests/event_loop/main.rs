@@ -10,8 +10,10 @@
 #[cfg(unix)]
 mod admission;
 mod backpressure;
+mod client_peers;
 mod closing;
 mod common;
+mod connecting;
 mod echo;
 mod fairness;
 mod freedom;

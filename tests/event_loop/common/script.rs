@@ -2,7 +2,8 @@
 
 use std::sync::mpsc;
 
-use wsloop::{Answer, Close, Handler, IncomingRequest, Message, Peer, Peers, Piece, TimerId};
+use wsloop::{Answer, Close, ConnectError, Handler, IncomingRequest, Message, Peer, PeerId, Peers};
+use wsloop::{Piece, TimerId};
 
 use super::HANG;
 
@@ -16,6 +17,7 @@ pub(crate) struct Script {
     pub(crate) on_pong: Box<OnEvent>,
     pub(crate) on_drain: Box<OnEvent>,
     pub(crate) on_close: Box<OnEvent>,
+    pub(crate) on_connect_error: Box<OnConnectError>,
     pub(crate) on_timer: Box<OnTimer>,
     told: Teller,
 }
@@ -24,6 +26,7 @@ type OnRequest = dyn FnMut(&mut Peers, &IncomingRequest<'_>) -> Answer + Send;
 type OnMessage = dyn FnMut(&mut Peer<'_>, Message<'_>) + Send;
 type OnPiece = dyn FnMut(&mut Peer<'_>, Piece<'_>) + Send;
 type OnEvent = dyn FnMut(&mut Peer<'_>) + Send;
+type OnConnectError = dyn FnMut(&mut Peers, PeerId, ConnectError) + Send;
 type OnTimer = dyn FnMut(&mut Peers, TimerId) + Send;
 
 /// Tells the test that something happened, from whatever thread.
@@ -48,6 +51,7 @@ impl Script {
             on_pong: Box::new(|_| {}),
             on_drain: Box::new(|_| {}),
             on_close: Box::new(|_| {}),
+            on_connect_error: Box::new(|_, _, _| {}),
             on_timer: Box::new(|_, _| {}),
             told: Teller(sender),
         };
@@ -109,6 +113,12 @@ impl Handler for Script {
         let id = peer.id();
         assert!(!peer.peers().contains(id), "it is no peer any more");
         (self.on_close)(peer);
+    }
+
+    fn on_connect_error(&mut self, peers: &mut Peers, id: PeerId, error: ConnectError) {
+        self.told.tell(&format!("connect error: {error}"));
+        assert!(!peers.contains(id), "it never was a peer");
+        (self.on_connect_error)(peers, id, error);
     }
 
     fn on_timer(&mut self, peers: &mut Peers, timer: TimerId) {

@@ -1,0 +1,266 @@
+//! Connections to servers, as an application asks for them.
+
+use std::net::SocketAddr;
+
+use super::connect_error::ConnectError;
+use super::entry::{Flags, Stage};
+use super::lines::Host;
+use super::transport::Transport;
+use super::{EventLoop, PeerId, Peers};
+use crate::handshake::{ClientRequest, Proxy, RedirectError, ServerRefusal, UrlError, WsUrl};
+use crate::random::MaskingKeys;
+
+/// What to ask which server for, and by which way.
+///
+/// Made from a [`ClientRequest`], which is enough where there is nothing to be said about the way.
+///
+/// # Examples
+///
+/// ```no_run
+/// use wsloop::handshake::{ClientRequest, WsUrl};
+/// use wsloop::{Connect, EventLoop};
+///
+/// let url = WsUrl::parse("ws://feed.example/prices")?;
+/// let request = ClientRequest::new(url).subprotocol("prices.v2")?;
+/// let connect = Connect::new(request).follow_redirects().proxy_from_environment();
+///
+/// let mut event_loop = EventLoop::new()?;
+/// let feed = event_loop.peers().connect_with(connect)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing is connected before it is handed to `connect_with`"]
+pub struct Connect {
+    request: ClientRequest,
+    follows_redirects: bool,
+    via: Via,
+}
+
+/// Whether there is a proxy in between.
+#[derive(Clone, Debug)]
+enum Via {
+    Nothing,
+    Proxy(Proxy),
+    Environment,
+}
+
+impl Connect {
+    /// Asks for this, straight from the server that its URL names.
+    pub fn new(request: ClientRequest) -> Self {
+        Self { request, follows_redirects: false, via: Via::Nothing }
+    }
+
+    /// Follows redirections: see [`ClientRequest::redirected`] for what that means and how far it
+    /// goes.
+    pub fn follow_redirects(mut self) -> Self {
+        self.follows_redirects = true;
+        self
+    }
+
+    /// Connects through a proxy.
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.via = Via::Proxy(proxy);
+        self
+    }
+
+    /// Connects through the proxy that the environment names for the URL, if it does: see
+    /// [`Proxy::from_environment`]. It is asked each time, and for the target of a redirection
+    /// again.
+    pub fn proxy_from_environment(mut self) -> Self {
+        self.via = Via::Environment;
+        self
+    }
+
+    /// Finds out by which way to go.
+    fn route(self) -> Result<Route, ConnectError> {
+        let Self { request, via, .. } = &self;
+        if request.url().is_secure() {
+            return Err(ConnectError::TlsUnavailable);
+        }
+        let proxy = match via {
+            Via::Nothing => None,
+            Via::Proxy(proxy) => Some(proxy.clone()),
+            Via::Environment => from_environment(request.url()).map_err(ConnectError::ProxyUrl)?,
+        };
+        Ok(Route { connect: self, proxy })
+    }
+}
+
+impl From<ClientRequest> for Connect {
+    fn from(request: ClientRequest) -> Self {
+        Self::new(request)
+    }
+}
+
+fn from_environment(url: &WsUrl) -> Result<Option<Proxy>, UrlError> {
+    Proxy::from_environment(url, |name| std::env::var(name).ok())
+}
+
+/// A way to a server that has been found out.
+#[derive(Clone, Debug)]
+pub(super) struct Route {
+    connect: Connect,
+    pub(super) proxy: Option<Proxy>,
+}
+
+impl Route {
+    pub(super) fn request(&self) -> &ClientRequest {
+        &self.connect.request
+    }
+
+    /// The host to connect to, without brackets, and its port.
+    pub(super) fn endpoint(&self) -> (&str, u16) {
+        match &self.proxy {
+            Some(proxy) => {
+                let host = proxy.host();
+                let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+                (bare.unwrap_or(host), proxy.port())
+            }
+            None => (self.request().url().server_name(), self.request().url().port()),
+        }
+    }
+
+    /// The remote host, to which others of this loop may be connecting, if it is at this address.
+    pub(super) fn host_at(&self, address: SocketAddr) -> Host {
+        let url = self.request().url();
+        match self.proxy {
+            None => Host::Address(address),
+            Some(_) => Host::Named(url.host().to_ascii_lowercase().into(), url.port()),
+        }
+    }
+
+    /// Where a refusal leads, or what it comes to if that is nowhere.
+    pub(super) fn redirected(&self, refusal: ServerRefusal) -> Result<Self, ConnectError> {
+        if !self.connect.follows_redirects {
+            return Err(ConnectError::Refused(Box::new(refusal)));
+        }
+        match self.request().redirected(&refusal) {
+            Ok(request) => Connect { request, ..self.connect.clone() }.route(),
+            Err(RedirectError::Status) => Err(ConnectError::Refused(Box::new(refusal))),
+            Err(error) => Err(ConnectError::Redirect(error)),
+        }
+    }
+}
+
+/// Connections to servers. The loop is their client, and they are peers like all others: see
+/// [`Peers::is_server`].
+impl Peers {
+    /// Connects to the server that a URL names, such as `ws://localhost:9001/chat`.
+    ///
+    /// Returns the id that the peer is going to have. This neither waits nor writes: names are
+    /// resolved by threads of their own, and the loop does the rest as it turns. In the end either
+    /// [`on_open`](super::Handler::on_open) is called for the peer, or
+    /// [`on_connect_error`](super::Handler::on_connect_error) for its id. Until then it is not
+    /// counted among the peers, but among the
+    /// [`max_connections`](super::Config::max_connections); [`abort`](Self::abort) gives it up.
+    ///
+    /// If the name stands for several addresses, they are tried in the order of RFC 8305 (Happy
+    /// Eyeballs): the next one begins when all before it have failed, or after a quarter of a
+    /// second.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the URL is not valid or begins with `wss`, if there are too many connections
+    /// already, if the loop is shutting down, and if the system has no randomness to give. Then
+    /// there is no id, and the handler is not told.
+    ///
+    /// # Examples
+    ///
+    /// A relay: what the upstream server says goes to all clients, and what they say to it.
+    ///
+    /// ```no_run
+    /// use wsloop::{ConnectError, EventLoop, Handler, Message, Peer, PeerId, Peers};
+    ///
+    /// struct Relay {
+    ///     upstream: PeerId,
+    /// }
+    ///
+    /// impl Handler for Relay {
+    ///     fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>) {
+    ///         if peer.id() == self.upstream {
+    ///             peer.broadcast(message);
+    ///         } else {
+    ///             peer.peers().send(self.upstream, message);
+    ///         }
+    ///     }
+    ///
+    ///     fn on_connect_error(&mut self, _: &mut Peers, _: PeerId, error: ConnectError) {
+    ///         eprintln!("no upstream: {error}");
+    ///     }
+    /// }
+    ///
+    /// let mut event_loop = EventLoop::new()?;
+    /// event_loop.listen("127.0.0.1:9001")?;
+    /// let upstream = event_loop.connect("ws://upstream.example/feed")?;
+    /// event_loop.run(&mut Relay { upstream })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn connect(&mut self, url: &str) -> Result<PeerId, ConnectError> {
+        let url = WsUrl::parse(url).map_err(ConnectError::Url)?;
+        self.connect_with(ClientRequest::new(url))
+    }
+
+    /// Connects as [`connect`](Self::connect) does, and says more about how: a [`Connect`], or a
+    /// [`ClientRequest`].
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`connect`](Self::connect) does, and if the environment was to be asked for a proxy
+    /// and names one that cannot be.
+    pub fn connect_with(&mut self, connect: impl Into<Connect>) -> Result<PeerId, ConnectError> {
+        if self.to_do.shut_down {
+            return Err(ConnectError::ShuttingDown);
+        }
+        if self.entries.len() >= self.config.limits.connections {
+            return Err(ConnectError::TooManyConnections);
+        }
+        let route = connect.into().route()?;
+        if self.buffers.keys.is_none() {
+            self.buffers.keys = Some(MaskingKeys::new().map_err(ConnectError::NoRandomness)?);
+        }
+        let id = self.insert_at(Stage::Connecting, Transport::Unconnected);
+        self.entries[id.index()].flags.client = true;
+        self.to_do.connects.push((id, Box::new(route)));
+        self.connecting += 1;
+        self.stats.connections.begun += 1;
+        Ok(id)
+    }
+
+    /// Whether the peer is a server that this loop has [connected](Self::connect) to. All others
+    /// are clients, which have connected to this loop.
+    pub fn is_server(&self, id: PeerId) -> bool {
+        self.entry(id).is_some_and(|entry| entry.flags.client)
+    }
+
+    /// Begins anew with another server, for the sake of a redirection.
+    pub(super) fn connect_elsewhere(&mut self, id: PeerId, route: Route) {
+        let Self { entries, buffers, to_do, .. } = self;
+        let entry = &mut entries[id.index()];
+        entry.queue.clear(buffers);
+        (entry.transport, entry.stage) = (Transport::Unconnected, Stage::Connecting);
+        let Flags { dirty, ready, client, .. } = entry.flags;
+        entry.flags = Flags { dirty, ready, client, ..Flags::default() };
+        to_do.connects.push((id, Box::new(route)));
+        to_do.settle(entry);
+    }
+}
+
+impl EventLoop {
+    /// Connects to a server: see [`Peers::connect`].
+    ///
+    /// # Errors
+    ///
+    /// Fails as that does.
+    pub fn connect(&mut self, url: &str) -> Result<PeerId, ConnectError> {
+        self.peers().connect(url)
+    }
+
+    /// Connects to a server: see [`Peers::connect_with`].
+    ///
+    /// # Errors
+    ///
+    /// Fails as that does.
+    pub fn connect_with(&mut self, connect: impl Into<Connect>) -> Result<PeerId, ConnectError> {
+        self.peers().connect_with(connect)
+    }
+}
