@@ -4,32 +4,82 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use wsloop::client::{self, ConnectError, Connector};
 use wsloop::handshake::{ClientRequest, Established, Proxy, ServerRefusal};
-use wsloop::protocol::Event;
 use wsloop::{CloseCode, Message};
 
+use super::blocking::Blocking;
+use super::in_loop::InLoop;
+
 /// Longer than anything takes here.
-const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 /// What is longer, clients refuse. The servers accept more.
 pub(crate) const MAX_MESSAGE: usize = 2 << 20;
 
-/// How to get to a server.
+/// How to get to a server, and with which client.
 pub(crate) struct Dialer {
+    pub(crate) make: Make,
     pub(crate) proxy: Option<Proxy>,
 }
 
-/// Why there is no connection.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) text: String,
-    /// What the server said, if it did.
-    pub(crate) refusal: Option<Box<ServerRefusal>>,
+/// The clients there are.
+#[derive(Clone, Copy)]
+pub(crate) enum Make {
+    /// `wsloop::client`.
+    Blocking,
+    /// A peer of an event loop.
+    InLoop,
+}
+
+/// What to do about redirections.
+#[derive(Clone, Copy)]
+pub(crate) enum Redirects {
+    Report,
+    Follow,
+}
+
+impl Make {
+    pub(crate) fn named(name: &str) -> Result<Self, String> {
+        match name {
+            "blocking" => Ok(Self::Blocking),
+            "in-loop" => Ok(Self::InLoop),
+            _ => Err(format!("there is no client {name}")),
+        }
+    }
+}
+
+impl Dialer {
+    /// Opens a connection.
+    pub(crate) fn connect(
+        &self,
+        request: &ClientRequest,
+        redirects: Redirects,
+    ) -> Result<Box<dyn Client>, Failure> {
+        let proxy = self.proxy.as_ref();
+        Ok(match self.make {
+            Make::Blocking => Box::new(Blocking::connect(request, redirects, proxy)?),
+            Make::InLoop => Box::new(InLoop::connect(request, redirects, proxy)?),
+        })
+    }
 }
 
 /// A connection.
-pub(crate) struct Client(client::Client);
+pub(crate) trait Client {
+    fn send(&mut self, message: Message<'_>) -> Result<(), Box<dyn Error>>;
+
+    fn ping(&mut self, payload: &[u8]) -> Result<(), Box<dyn Error>>;
+
+    /// Waits for what the server sends next.
+    fn receive(&mut self) -> Result<Received, Box<dyn Error>>;
+
+    /// Closes, and returns the server's status code.
+    fn close(&mut self, code: CloseCode, reason: &str) -> Result<u16, Box<dyn Error>>;
+
+    fn subprotocol(&self) -> Option<&str>;
+
+    /// What the server answered, where that is told.
+    fn established(&self) -> Option<&Established>;
+}
 
 /// What a server sends.
 #[derive(Debug, Eq, PartialEq)]
@@ -42,75 +92,21 @@ pub(crate) enum Received {
     Closed(u16, String),
 }
 
-impl Dialer {
-    /// Opens a connection, without following redirections.
-    pub(crate) fn connect(&self, request: &ClientRequest) -> Result<Client, Failure> {
-        Ok(Client(self.connector().connect(request)?))
-    }
-
-    /// Opens a connection, wherever redirections lead.
-    pub(crate) fn follow(&self, request: &ClientRequest) -> Result<Client, Failure> {
-        Ok(Client(self.connector().follow_redirects().connect(request)?))
-    }
-
-    fn connector(&self) -> Connector {
-        let connector = Connector::new()
-            .connect_timeout(LIMIT)
-            .read_timeout(Some(LIMIT))
-            .max_message_size(MAX_MESSAGE as u64);
-        match &self.proxy {
-            Some(proxy) => connector.proxy(proxy.clone()),
-            None => connector,
+impl From<Message<'_>> for Received {
+    fn from(message: Message<'_>) -> Self {
+        match message {
+            Message::Text(text) => Self::Text(text.to_owned()),
+            Message::Binary(bytes) => Self::Binary(bytes.to_owned()),
         }
     }
 }
 
-impl Client {
-    pub(crate) fn send<'a>(
-        &mut self,
-        message: impl Into<Message<'a>>,
-    ) -> Result<(), client::Error> {
-        self.0.send(message)
-    }
-
-    pub(crate) fn ping(&mut self, payload: &[u8]) -> Result<(), client::Error> {
-        self.0.ping(payload)
-    }
-
-    /// Waits for what comes next.
-    pub(crate) fn receive(&mut self) -> Result<Received, client::Error> {
-        let received = self.0.receive_event()?.map(|event| match event {
-            Event::Message(Message::Text(text)) => Received::Text(text.to_owned()),
-            Event::Message(Message::Binary(bytes)) => Received::Binary(bytes.to_owned()),
-            Event::Ping(_) => Received::Ping,
-            Event::Pong(payload) => Received::Pong(payload.to_owned()),
-            Event::Piece(_) | Event::Close(_) => unreachable!("a client does not report these"),
-        });
-        Ok(received.unwrap_or_else(|| {
-            let closed = self.0.closed().expect("there is nothing more to receive");
-            Received::Closed(closed.code, closed.reason.to_string())
-        }))
-    }
-
-    /// Closes, and returns the server's status code.
-    pub(crate) fn close(&mut self, code: CloseCode, reason: &str) -> Result<u16, client::Error> {
-        self.0.close(code, reason).map(|closed| closed.code)
-    }
-
-    /// What the server answered.
-    pub(crate) fn established(&self) -> &Established {
-        self.0.established()
-    }
-}
-
-impl From<ConnectError> for Failure {
-    fn from(error: ConnectError) -> Self {
-        let text = error.to_string();
-        match error {
-            ConnectError::Refused(refusal) => Self { text, refusal: Some(refusal) },
-            _ => Self { text, refusal: None },
-        }
-    }
+/// Why there is no connection.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) text: String,
+    /// What the server said, if it did.
+    pub(crate) refusal: Option<Box<ServerRefusal>>,
 }
 
 impl fmt::Display for Failure {

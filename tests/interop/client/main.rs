@@ -2,9 +2,13 @@
 //! the cases in `cases-servers.txt`, with the servers in `tests/interop/servers`.
 //!
 //! ```text
-//! interop_client [--proxy URL] SERVER CASE...         reports each case in a line
-//! interop_client [--proxy URL] SERVER --fails TEXT    reports whether to connect fails, and says TEXT
+//! interop_client [--client NAME] [--proxy URL] SERVER CASE...
+//!     reports each case in a line
+//! interop_client [--client NAME] [--proxy URL] SERVER --fails TEXT
+//!     reports whether to connect fails, and says TEXT
 //! ```
+//!
+//! The client is `blocking`, which is the default, or `in-loop`, a peer of an event loop.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -12,10 +16,12 @@ use std::process::ExitCode;
 use lexopt::prelude::*;
 use wsloop::handshake::{ClientRequest, Proxy, WsUrl};
 
-use self::client::{Dialer, Failure};
+use self::client::{Dialer, Failure, Make, Redirects};
 
+mod blocking;
 mod cases;
 mod client;
+mod in_loop;
 
 fn main() -> ExitCode {
     match Arguments::parse() {
@@ -38,9 +44,11 @@ struct Arguments {
 impl Arguments {
     fn parse() -> Result<Self, Box<dyn Error>> {
         let (mut proxy, mut server, mut cases, mut fails) = (None, None, Vec::new(), None);
+        let mut make = Make::Blocking;
         let mut parser = lexopt::Parser::from_env();
         while let Some(argument) = parser.next()? {
             match argument {
+                Long("client") => make = Make::named(&parser.value()?.string()?)?,
                 Long("proxy") => proxy = Some(Proxy::parse(&parser.value()?.string()?)?),
                 Long("fails") => fails = Some(parser.value()?.string()?),
                 Value(url) if server.is_none() => server = Some(url.string()?),
@@ -49,7 +57,7 @@ impl Arguments {
             }
         }
         let server = server.ok_or("no server is named")?;
-        Ok(Self { dialer: Dialer { proxy }, server, cases, fails })
+        Ok(Self { dialer: Dialer { make, proxy }, server, cases, fails })
     }
 
     /// Returns whether all went well.
@@ -66,7 +74,7 @@ impl Arguments {
 
     fn fails_with(&self, text: &str) -> Result<(), Box<dyn Error>> {
         let request = ClientRequest::new(WsUrl::parse_with_credentials(&self.server)?);
-        match self.dialer.connect(&request) {
+        match self.dialer.connect(&request, Redirects::Report) {
             Ok(_) => Err("it connects".into()),
             Err(Failure { text: said, .. }) if said.contains(text) => Ok(()),
             Err(Failure { text: said, .. }) => Err(format!("it says {said:?}").into()),
