@@ -32,11 +32,9 @@ fn run(url: Option<String>) -> Result<(), Box<dyn Error>> {
     let url = url.trim_end_matches('/');
     let cases = count_cases(&format!("{url}/getCaseCount"))?;
     for case in 1..=cases {
-        // Many a case ends in an error, as it should.
         let client = Client::connect(&format!("{url}/runCase?case={case}&agent={AGENT}"))?;
-        if let Err(error) = echo(client) {
-            println!("case {case} of {cases}: {error}");
-        }
+        // Many a case ends in an error, as it should.
+        _ = echo(client);
     }
     // The reports are on disk when this is over.
     _ = Client::connect(&format!("{url}/updateReports?agent={AGENT}"))?.receive()?;
@@ -52,8 +50,7 @@ fn count_cases(url: &str) -> Result<u32, Box<dyn Error>> {
 
 /// Sends back what is received, until the connection ends.
 fn echo(mut client: Client) -> Result<(), client::Error> {
-    let (reader, writer) = client.halves();
-    while let Some(message) = reader.receive()? {
+    while let Some((message, writer)) = client.exchange()? {
         writer.send(message)?;
     }
     Ok(())

@@ -15,7 +15,8 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use lexopt::prelude::*;
-use wsloop::client::{self, Client, Closed, Reader, Writer};
+use wsloop::client::{self, Closed, Connector, Reader, Writer};
+use wsloop::handshake::{ClientRequest, WsUrl};
 use wsloop::{CloseCode, Message};
 
 fn main() -> ExitCode {
@@ -30,12 +31,16 @@ fn main() -> ExitCode {
 
 fn run(url: Option<String>) -> Result<(), Box<dyn Error>> {
     let Some(url) = url else { return Ok(()) };
-    // Before anything else: from here on, Ctrl-C is a message rather than the end of the process.
+    // People who press Ctrl-C do not wait for long.
+    let connector = Connector::new().close_timeout(Duration::from_secs(1));
+    let client = connector.connect(&ClientRequest::new(WsUrl::parse(&url)?))?;
+    // From here on, Ctrl-C is a message rather than the end of the process.
     let (interrupt, interrupts) = mpsc::channel();
     ctrlc::set_handler(move || _ = interrupt.send(()))?;
-
-    let (reader, writer) = Client::connect(&url)?.into_halves();
     println!("connected to {url}");
+    stdout().flush()?;
+
+    let (reader, writer) = client.into_halves();
     thread::Builder::new().spawn(move || tell_time(&writer, &interrupts))?;
     println!("{}", print_messages(reader)?);
     Ok(())

@@ -24,7 +24,7 @@ use self::stream::Stream;
 use crate::handshake::{ClientRequest, Established, WsUrl};
 use crate::protocol::{CloseCode, Connection, Event, Message, Piece};
 
-pub use self::connect_error::{ConnectError, Phase};
+pub use self::connect_error::{ConnectError, ConnectStep};
 pub use self::connector::Connector;
 pub use self::error::{Closed, Error};
 pub use self::reader::Reader;
@@ -143,6 +143,30 @@ impl Client {
         self.reader.receive()
     }
 
+    /// Does what [`receive`](Self::receive) does, and also lends what replies are sent with.
+    ///
+    /// The message borrows the client for as long as it is looked at. The [`Writer`] does not come
+    /// under that borrow, so that a message can be answered from its own data. To
+    /// [close](Self::close) is for the client, though.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`receive`](Self::receive) does.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let mut client = wsloop::client::Client::connect("ws://127.0.0.1:9001/")?;
+    /// while let Some((message, writer)) = client.exchange()? {
+    ///     writer.send(message)?;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn exchange(&mut self) -> Result<Option<(Message<'_>, &Writer)>, Error> {
+        let Self { reader, writer, .. } = self;
+        Ok(reader.receive()?.map(|message| (message, &*writer)))
+    }
+
     /// Waits for a message, a Ping, which has been answered, or a Pong.
     ///
     /// Returns `None` once the connection is closed: there is no [`Event::Close`], nor, as messages
@@ -217,25 +241,6 @@ impl Client {
         self.writer.set_write_timeout(timeout);
     }
 
-    /// Lends the two directions apart, so that what has been received can be sent, without a copy.
-    ///
-    /// Not for [`Writer::close`], which waits for somebody to receive: that is
-    /// [`close`](Self::close).
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # let mut client = wsloop::client::Client::connect("ws://127.0.0.1:9001/")?;
-    /// let (reader, writer) = client.halves();
-    /// while let Some(message) = reader.receive()? {
-    ///     writer.send(message)?;
-    /// }
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn halves(&mut self) -> (&mut Reader, &Writer) {
-        (&mut self.reader, &self.writer)
-    }
-
     /// Takes the two directions apart, to receive on one thread and send on others.
     ///
     /// The half that receives answers Pings and Close. It never waits for the other: a server that
@@ -287,7 +292,9 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("reader", &self.reader).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("stream", &self.writer.outgoing.stream)
+            .finish_non_exhaustive()
     }
 }
 

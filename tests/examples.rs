@@ -30,20 +30,8 @@ impl Example {
     /// Starts an example on a port of the system's choice.
     #[track_caller]
     fn start(name: &str, arguments: &[&str]) -> Self {
-        let path = std::env::current_exe().unwrap();
-        let path = path.ancestors().nth(2).unwrap().join("examples").join(name);
-        let mut child = Command::new(&path)
-            .args(["--listen", "127.0.0.1:0"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}; cargo build --examples", path.display()));
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let (sender, lines) = mpsc::channel();
-        thread::spawn(move || {
-            stdout.lines().map_while(Result::ok).all(|line| sender.send(line).is_ok())
-        });
+        let (child, lines) =
+            spawn(name, &[&["--listen", "127.0.0.1:0"], arguments].concat(), Stdio::inherit());
         let first_line = lines.recv_timeout(HANG).expect("it says where it listens");
         Self { child, lines, first_line }
     }
@@ -89,6 +77,26 @@ impl Drop for Example {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Starts an example. Returns it, and what it writes to standard output.
+#[track_caller]
+fn spawn(name: &str, arguments: &[&str], stderr: Stdio) -> (Child, Receiver<String>) {
+    let path = std::env::current_exe().unwrap();
+    let path = path.ancestors().nth(2).unwrap().join("examples").join(name);
+    let mut child = Command::new(&path)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(stderr)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}; cargo build --examples", path.display()));
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        stdout.lines().map_while(Result::ok).all(|line| sender.send(line).is_ok())
+    });
+    (child, lines)
 }
 
 struct Client {
@@ -296,6 +304,97 @@ fn custom_loop() {
     clients[0].send_text("?");
     clients[0].expect_text("send your datagrams by UDP");
     example.stop(clients);
+}
+
+#[cfg(all(feature = "event-loop", feature = "client"))]
+mod client {
+    use super::*;
+
+    /// The `client` example, which has connected.
+    struct Program {
+        child: Child,
+        lines: Receiver<String>,
+    }
+
+    impl Program {
+        #[track_caller]
+        fn start(url: &str) -> Self {
+            let (child, lines) = spawn("client", &[url], Stdio::piped());
+            let program = Self { child, lines };
+            assert_eq!(program.next_line(), format!("connected to {url}"));
+            program
+        }
+
+        #[track_caller]
+        fn next_line(&self) -> String {
+            self.lines.recv_timeout(HANG).expect("a line of output")
+        }
+
+        /// Waits for it to end. Returns whether that is a success, and what it has written since.
+        #[track_caller]
+        fn end(mut self) -> (bool, String, String) {
+            let output = self.lines.iter().collect();
+            let mut errors = String::new();
+            self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+            (self.child.wait().unwrap().success(), output, errors)
+        }
+    }
+
+    impl Drop for Program {
+        fn drop(&mut self) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+
+    fn interrupt(child: &Child) {
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    }
+
+    #[test]
+    fn it_tells_the_time_until_ctrl_c() {
+        let example = Example::start("echo", &[]);
+        let program = Program::start(&format!("ws://{}/", example.addr()));
+        for _ in 0..2 {
+            let line = program.next_line();
+            assert!(line.starts_with("received: ") && line.ends_with(" UTC"), "{line}");
+        }
+        interrupt(&program.child);
+        let (success, output, errors) = program.end();
+        assert!(success && errors.is_empty(), "{errors}");
+        assert!(output.ends_with("closed with status code 1000"), "{output}");
+        example.stop([]);
+    }
+
+    #[test]
+    fn it_ends_when_the_server_closes() {
+        let example = Example::start("echo", &[]);
+        let program = Program::start(&format!("ws://{}/", example.addr()));
+        example.stop([]);
+        let (success, output, errors) = program.end();
+        assert!(success && errors.is_empty(), "{errors}");
+        assert!(output.contains("closed with status code 1001"), "{output}");
+    }
+
+    #[test]
+    fn it_fails_when_the_server_is_gone() {
+        let mut example = Example::start("echo", &[]);
+        let program = Program::start(&format!("ws://{}/", example.addr()));
+        example.child.kill().unwrap();
+        let (success, _, errors) = program.end();
+        assert!(!success);
+        let reasons = ["the stream ended without a Close", "the connection broke"];
+        assert!(reasons.iter().any(|reason| errors.contains(reason)), "{errors}");
+    }
+
+    #[test]
+    fn it_fails_where_there_is_no_server() {
+        let (child, lines) = spawn("client", &["ws://127.0.0.1:1/"], Stdio::piped());
+        let (success, output, errors) = Program { child, lines }.end();
+        assert!(!success && output.is_empty(), "{output}");
+        assert!(errors.starts_with("client: cannot connect: "), "{errors}");
+    }
 }
 
 #[cfg(all(feature = "event-loop", feature = "json"))]

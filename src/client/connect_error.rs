@@ -11,13 +11,13 @@ pub enum ConnectError {
     /// The URL is none to connect to.
     Url(UrlError),
     /// The URL is `wss`, and this build has no TLS.
-    NoTls,
+    TlsUnavailable,
     /// The environment names a proxy by something that is no URL of one.
     ProxyUrl(UrlError),
     /// The name of the server, or of the proxy, could not be resolved.
     Resolve(io::Error),
-    /// Nothing could be connected to. If there were several addresses, this is what the last one
-    /// said.
+    /// None of the addresses could be connected to. This is what the last one said, of those that
+    /// said anything.
     Connect(io::Error),
     /// The proxy broke the rules, or cannot connect.
     Proxy(ProxyError),
@@ -33,15 +33,15 @@ pub enum ConnectError {
     /// The connection broke before it was open.
     Lost(io::Error),
     /// The [time](super::Connector::connect_timeout) was up.
-    Timeout(Phase),
+    TimedOut(ConnectStep),
     /// The operating system has no randomness to give.
     NoRandomness(io::Error),
 }
 
-/// What was being waited for when the time was up.
+/// A step on the way to a connection: what was being waited for when the time was up.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Phase {
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum ConnectStep {
     /// The addresses of a name.
     Resolve,
     /// A TCP connection.
@@ -56,7 +56,7 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url(error) => write!(f, "invalid URL: {error}"),
-            Self::NoTls => f.write_str("wss is not available: this build has no TLS"),
+            Self::TlsUnavailable => f.write_str("wss is not available, expected a ws URL"),
             Self::ProxyUrl(error) => write!(f, "the environment's proxy has no valid URL: {error}"),
             Self::Resolve(error) => write!(f, "cannot resolve the name: {error}"),
             Self::Connect(error) => write!(f, "cannot connect: {error}"),
@@ -66,13 +66,13 @@ impl fmt::Display for ConnectError {
             Self::Refused(refusal) => write!(f, "{refusal}"),
             Self::Redirect(error) => write!(f, "{error}"),
             Self::Lost(error) => write!(f, "the connection broke before it was open: {error}"),
-            Self::Timeout(phase) => write!(f, "it took too long {phase}"),
+            Self::TimedOut(step) => write!(f, "it took too long {step}"),
             Self::NoRandomness(error) => write!(f, "the system has no randomness: {error}"),
         }
     }
 }
 
-impl fmt::Display for Phase {
+impl fmt::Display for ConnectStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Resolve => "to resolve the name",
@@ -95,7 +95,7 @@ impl error::Error for ConnectError {
             Self::ProxyRefused(refusal) | Self::Refused(refusal) => Some(refusal),
             Self::Response(error) => Some(error),
             Self::Redirect(error) => Some(error),
-            Self::NoTls | Self::Timeout(_) => None,
+            Self::TlsUnavailable | Self::TimedOut(_) => None,
         }
     }
 }

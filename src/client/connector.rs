@@ -6,7 +6,7 @@ use std::time::Duration;
 use std::{env, io};
 
 use super::Client;
-use super::connect_error::{ConnectError, Phase};
+use super::connect_error::{ConnectError, ConnectStep};
 use super::deadline::Deadline;
 use super::dial::dial;
 use super::outgoing::Outgoing;
@@ -191,9 +191,10 @@ impl Connector {
     /// Connects to a server, or to it through a proxy.
     fn dial(&self, url: &WsUrl, deadline: Deadline) -> Result<Opening, ConnectError> {
         if url.is_secure() {
-            return Err(ConnectError::NoTls);
+            return Err(ConnectError::TlsUnavailable);
         }
-        let variable = |name: &str| env::var(name).ok();
+        // What is no Unicode is no URL of a proxy either, and is to fail as such.
+        let variable = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
         let proxy = match &self.proxy {
             ProxyChoice::None => None,
             ProxyChoice::Always(proxy) => Some(proxy.clone()),
@@ -258,12 +259,12 @@ impl Opening {
         let mut output = Vec::new();
         let mut tunnel = proxy.open(url, &mut output);
         loop {
-            self.write(&output, Phase::Proxy)?;
+            self.write(&output, ConnectStep::Proxy)?;
             output.clear();
-            let reply = match self.read(Phase::Proxy) {
+            let reply = match self.read(ConnectStep::Proxy) {
                 Ok(0) => tunnel.end(),
                 Ok(_) => tunnel.receive(&mut self.input.rest(), &mut output),
-                Err(timeout @ ConnectError::Timeout(_)) => match tunnel.end() {
+                Err(timeout @ ConnectError::TimedOut(_)) => match tunnel.end() {
                     Ok(Some(reply)) => Ok(Some(reply)),
                     Ok(None) | Err(_) => return Err(timeout),
                 },
@@ -288,9 +289,9 @@ impl Opening {
     ) -> Result<Reply, ConnectError> {
         let mut output = Vec::new();
         let mut handshake = ClientHandshake::start(request, key, &mut output).limits(limits);
-        self.write(&output, Phase::Handshake)?;
+        self.write(&output, ConnectStep::Handshake)?;
         loop {
-            let reply = match self.read(Phase::Handshake) {
+            let reply = match self.read(ConnectStep::Handshake) {
                 Ok(0) => handshake.end(),
                 Ok(_) => {
                     let mut rest = self.input.rest();
@@ -299,7 +300,7 @@ impl Opening {
                     reply
                 }
                 // A server that has said no, if not in full, has said no.
-                Err(timeout @ ConnectError::Timeout(_)) => match handshake.end() {
+                Err(timeout @ ConnectError::TimedOut(_)) => match handshake.end() {
                     Ok(Some(reply)) => Ok(Some(reply)),
                     Ok(None) | Err(_) => return Err(timeout),
                 },
@@ -311,25 +312,25 @@ impl Opening {
         }
     }
 
-    fn read(&mut self, phase: Phase) -> Result<usize, ConnectError> {
+    fn read(&mut self, step: ConnectStep) -> Result<usize, ConnectError> {
         while !self.deadline.is_over() {
             match self.input.read(&self.stream, self.deadline) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result.map_err(|error| failure(error, phase)),
+                result => return result.map_err(|error| failure(error, step)),
             }
         }
-        Err(ConnectError::Timeout(phase))
+        Err(ConnectError::TimedOut(step))
     }
 
-    fn write(&self, mut bytes: &[u8], phase: Phase) -> Result<(), ConnectError> {
+    fn write(&self, mut bytes: &[u8], step: ConnectStep) -> Result<(), ConnectError> {
         while !bytes.is_empty() {
             if self.deadline.is_over() {
-                return Err(ConnectError::Timeout(phase));
+                return Err(ConnectError::TimedOut(step));
             }
             match self.write_some(bytes) {
                 Ok(len) => bytes = &bytes[len..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(failure(error, phase)),
+                Err(error) => return Err(failure(error, step)),
             }
         }
         Ok(())
@@ -344,6 +345,6 @@ impl Opening {
     }
 }
 
-fn failure(error: io::Error, phase: Phase) -> ConnectError {
-    if is_timeout(&error) { ConnectError::Timeout(phase) } else { ConnectError::Lost(error) }
+fn failure(error: io::Error, step: ConnectStep) -> ConnectError {
+    if is_timeout(&error) { ConnectError::TimedOut(step) } else { ConnectError::Lost(error) }
 }

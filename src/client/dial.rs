@@ -6,14 +6,14 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use super::connect_error::{ConnectError, Phase};
+use super::connect_error::{ConnectError, ConnectStep};
 use super::deadline::Deadline;
 use super::stream::is_timeout;
 
 /// Connects to the first of a host's addresses that accepts. `host` has no brackets.
 pub(super) fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream, ConnectError> {
     let addresses = in_turns(&resolve(host, port, deadline)?);
-    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no addresses");
+    let mut failure = None;
     for (i, address) in addresses.iter().enumerate() {
         if deadline.is_over() {
             break;
@@ -24,14 +24,19 @@ pub(super) fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStrea
                 stream.set_nodelay(true).map_err(ConnectError::Connect)?;
                 return Ok(stream);
             }
-            Err(error) => failure = error,
+            // That an address is silent matters only if no other has a reason.
+            Err(error) if is_timeout(&error) => {}
+            Err(error) => failure = Some(error),
         }
     }
-    // That an address is silent matters only if no other gave a reason.
-    if is_timeout(&failure) || deadline.is_over() {
-        return Err(ConnectError::Timeout(Phase::Connect));
-    }
-    Err(ConnectError::Connect(failure))
+    Err(match failure {
+        Some(error) => ConnectError::Connect(error),
+        None if addresses.is_empty() => {
+            let error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+            ConnectError::Resolve(error)
+        }
+        None => ConnectError::TimedOut(ConnectStep::Connect),
+    })
 }
 
 /// Asks the system for the addresses of a name.
@@ -41,7 +46,7 @@ fn resolve(host: &str, port: u16, deadline: Deadline) -> Result<Vec<SocketAddr>,
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
-    let timeout = || ConnectError::Timeout(Phase::Resolve);
+    let timeout = || ConnectError::TimedOut(ConnectStep::Resolve);
     let left = deadline.left().unwrap_or(Duration::MAX);
     let (sender, receiver) = mpsc::sync_channel(1);
     let host = host.to_owned();

@@ -15,7 +15,6 @@ use super::error::{Closed, Error};
 use super::stream::{Stream, is_timeout};
 use crate::protocol::{CloseCode, SendError, Sender};
 
-#[derive(Debug)]
 pub(super) struct Outgoing {
     pub(super) stream: Stream,
     pub(super) close_timeout: Duration,
@@ -24,7 +23,6 @@ pub(super) struct Outgoing {
     changed: Condvar,
 }
 
-#[derive(Debug)]
 pub(super) struct State {
     pub(super) sender: Sender,
     pub(super) write_timeout: Option<Duration>,
@@ -37,7 +35,7 @@ pub(super) struct State {
 }
 
 /// What the socket is written with.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Pen {
     /// A copy of the front of the output, so that more can be appended to it meanwhile.
     bytes: Vec<u8>,

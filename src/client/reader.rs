@@ -21,6 +21,8 @@ pub struct Reader {
     pub(super) decoder: Decoder,
     pub(super) input: Input,
     pub(super) read_timeout: Option<Duration>,
+    /// When to go on with output that the server did not take.
+    retry: Option<Deadline>,
     /// When to have closed, if that has been asked for.
     close_by: Deadline,
     end: Option<Result<Closed, Error>>,
@@ -33,6 +35,13 @@ pub(super) struct Input {
     pub(super) rest: Range<usize>,
     /// The timeout that the socket has.
     pub(super) timeout: Option<Duration>,
+}
+
+/// How long a call goes on reading.
+struct Wait {
+    deadline: Deadline,
+    /// Whether it has read: every call does once, however short its time.
+    begun: bool,
 }
 
 /// What has arrived, and where it is.
@@ -48,7 +57,8 @@ enum Found {
     Close(Closed),
 }
 
-/// How long the rest of a Pong waits while the server takes nothing, before it is tried again.
+/// How long output that the server does not take waits before it is tried again: ten times as long as
+/// the attempt takes.
 const RETRY: Duration = Duration::from_millis(100);
 
 /// How much is read after the end, at most, in the hope of seeing the server close first.
@@ -61,7 +71,15 @@ impl Reader {
         input: Input,
         read_timeout: Option<Duration>,
     ) -> Self {
-        Self { outgoing, decoder, input, read_timeout, close_by: Deadline::NEVER, end: None }
+        Self {
+            outgoing,
+            decoder,
+            input,
+            read_timeout,
+            retry: None,
+            close_by: Deadline::NEVER,
+            end: None,
+        }
     }
 
     /// Waits for a message. See [`Client::receive`](super::Client::receive).
@@ -70,9 +88,9 @@ impl Reader {
     ///
     /// See there.
     pub fn receive(&mut self) -> Result<Option<Message<'_>>, Error> {
-        let deadline = self.deadline();
+        let mut wait = self.wait();
         let found = loop {
-            match self.advance(deadline)? {
+            match self.advance(&mut wait)? {
                 None => return Ok(None),
                 Some(Found::Ping(_) | Found::Pong(_)) => {}
                 Some(Found::Kept(ready)) if !ready.is_data() => {}
@@ -92,7 +110,7 @@ impl Reader {
     ///
     /// See there.
     pub fn receive_event(&mut self) -> Result<Option<Event<'_>>, Error> {
-        match self.advance(self.deadline())? {
+        match self.advance(&mut self.wait())? {
             Some(found) => self.lend(found).map(Some),
             None => Ok(None),
         }
@@ -109,15 +127,17 @@ impl Reader {
         self.read_timeout = timeout;
     }
 
-    fn deadline(&self) -> Deadline {
-        self.read_timeout.map_or(Deadline::NEVER, Deadline::after)
+    fn wait(&self) -> Wait {
+        let deadline = self.read_timeout.map_or(Deadline::NEVER, Deadline::after);
+        Wait { deadline, begun: false }
     }
 
     /// Waits for the end, after our Close is queued.
     pub(super) fn await_end(&mut self, deadline: Deadline) -> Result<Closed, Error> {
         self.close_by = deadline;
+        let mut wait = Wait { deadline, begun: false };
         loop {
-            match (self.advance(deadline), &self.end) {
+            match (self.advance(&mut wait), &self.end) {
                 (_, Some(end)) => return end.clone(),
                 (Ok(_), None) => {}
                 (Err(_), None) => return self.finish(Err(Error::CloseTimeout)),
@@ -126,7 +146,7 @@ impl Reader {
     }
 
     /// Waits for something to arrive. Returns `None` once the connection is closed.
-    fn advance(&mut self, deadline: Deadline) -> Result<Option<Found>, Error> {
+    fn advance(&mut self, wait: &mut Wait) -> Result<Option<Found>, Error> {
         if let Some(end) = &self.end {
             return end.as_ref().map(|_| None).map_err(|&error| error);
         }
@@ -135,10 +155,10 @@ impl Reader {
                 Ok(Some(Found::Close(closed))) => Ok(closed),
                 Ok(Some(found)) => {
                     // A Pong may be due, and who knows when the next call is.
-                    self.outgoing.flush_briefly();
+                    self.flush_briefly();
                     return Ok(Some(found));
                 }
-                Ok(None) => match self.fill(deadline) {
+                Ok(None) => match self.fill(wait) {
                     Ok(()) => continue,
                     Err(Error::Timeout) => return Err(Error::Timeout),
                     Err(error) => Err(error),
@@ -178,21 +198,27 @@ impl Reader {
     }
 
     /// Reads, and waits until there is something.
-    fn fill(&mut self, deadline: Deadline) -> Result<(), Error> {
-        loop {
-            let unwritten = self.outgoing.flush_briefly();
-            let wait = if unwritten { deadline.or(Deadline::after(RETRY)) } else { deadline };
-            match self.input.read(&self.outgoing.stream, wait) {
+    fn fill(&mut self, wait: &mut Wait) -> Result<(), Error> {
+        // Here, and not only when a read has timed out: of a flood, something is always there.
+        while !(wait.begun && wait.deadline.is_over()) {
+            wait.begun = true;
+            self.flush_briefly();
+            let deadline = wait.deadline.or(self.retry.unwrap_or(Deadline::NEVER));
+            match self.input.read(&self.outgoing.stream, deadline) {
                 Ok(0) => return Err(Error::EndOfStream),
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_timeout(&error) => {
-                    if deadline.is_over() {
-                        return Err(Error::Timeout);
-                    }
-                }
+                Err(error) if is_timeout(&error) => {}
                 Err(error) => return Err(Error::Lost(error.kind())),
             }
+        }
+        Err(Error::Timeout)
+    }
+
+    /// Writes what is due, such as a Pong, unless the server has just taken none of it.
+    fn flush_briefly(&mut self) {
+        if self.retry.is_none_or(Deadline::is_over) {
+            self.retry = self.outgoing.flush_briefly().then(|| Deadline::after(RETRY));
         }
     }
 
@@ -299,6 +325,6 @@ impl Input {
 
 impl fmt::Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader").field("outgoing", &self.outgoing).finish_non_exhaustive()
+        f.debug_struct("Reader").field("stream", &self.outgoing.stream).finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! The half of a client that sends.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +11,8 @@ use crate::protocol::{CloseCode, Message, Piece};
 
 /// The half of a [`Client`](super::Client) that sends.
 ///
-/// Clones send on the same connection. What one sends is never mixed up with what another does: each
+/// Threads may share it, as in an `Arc`. What one sends is never mixed up with what another does: each
 /// waits for its turn.
-#[derive(Clone, Debug)]
 pub struct Writer {
     pub(super) outgoing: Arc<Outgoing>,
 }
@@ -75,5 +75,11 @@ impl Writer {
     /// Sets how long a write waits for the server to take anything, or that it waits for ever.
     pub fn set_write_timeout(&self, timeout: Option<Duration>) {
         self.outgoing.lock().write_timeout = timeout;
+    }
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("stream", &self.outgoing.stream).finish_non_exhaustive()
     }
 }
