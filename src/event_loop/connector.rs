@@ -199,7 +199,11 @@ impl EventLoop {
             Ok(Some(transport)) => self.ask(id, transport),
             Ok(None) => match self.connector.expired(id, self.peers.now) {
                 Some(step) => self.peers.fail_connect(id, ConnectError::TimedOut(step)),
-                None => self.connector.arm(id),
+                None => {
+                    // As of one that takes nothing yet, events will tell of it.
+                    self.peers.entries[id.index()].flags.blocked = true;
+                    self.connector.arm(id);
+                }
             },
             Err(error) => self.peers.fail_connect(id, ConnectError::Connect(error)),
         }
@@ -236,7 +240,7 @@ impl EventLoop {
         let Peers { entries, buffers, to_do, now, .. } = &mut *peers;
         let entry = &mut entries[id.index()];
         (entry.transport, entry.stage, entry.clocks.waiting) = (transport, Stage::Asking, *now);
-        entry.flags.blocked = false;
+        (entry.flags.blocked, entry.flags.writable) = (false, false);
         let mut output = Vec::new();
         intake.expect_answer(id, Asking::start(route, buffers, &mut output));
         entry.queue.push_opaque(output, buffers);

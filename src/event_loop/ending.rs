@@ -37,11 +37,12 @@ pub(super) fn finish(
 pub(super) fn fail(peers: &mut Peers, handler: &mut (impl Handler + ?Sized), id: PeerId) {
     let Some(entry) = peers.entry_mut(id).filter(|entry| entry.is_connecting()) else { return };
     let failure = entry.particulars.as_mut().and_then(|particulars| particulars.failure.take());
-    let error = failure.unwrap_or_else(|| match entry.cause {
-        Some(CloseCause::Lost(kind)) => ConnectError::Lost(kind.into()),
-        Some(CloseCause::Shutdown) => ConnectError::ShuttingDown,
-        _ => ConnectError::Aborted,
-    });
+    let error = match (failure, entry.cause) {
+        (Some(error), _) => *error,
+        (None, Some(CloseCause::Lost(kind))) => ConnectError::Lost(kind.into()),
+        (None, Some(CloseCause::Shutdown)) => ConnectError::ShuttingDown,
+        (None, _) => ConnectError::Aborted,
+    };
     peers.over(id);
     peers.stats.connections.failed += 1;
     handler.on_connect_error(peers, id, error);

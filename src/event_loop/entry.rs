@@ -49,7 +49,7 @@ pub(super) struct Particulars {
     /// What it may send, if that is limited.
     pub(super) meter: Option<Box<Meter>>,
     /// Why it does not come about, until the application is told.
-    pub(super) failure: Option<ConnectError>,
+    pub(super) failure: Option<Box<ConnectError>>,
 }
 
 /// What the application knows of a connection.

@@ -207,6 +207,10 @@ impl Intake {
         let undecided = matches!(receiver.stage, Receiving::Decision(_) | Receiving::Unconnected);
         let paused = entry.flags.congested || entry.flags.throttled;
         if paused || entry.flags.dropped || entry.flags.ended || undecided {
+            if entry.stage == Stage::Connecting {
+                // What there is to read may be why it cannot be connected.
+                peers.to_do.settle(entry);
+            }
             return;
         }
         if !receiver.held.is_empty() {

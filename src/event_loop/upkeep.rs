@@ -181,7 +181,7 @@ impl Peers {
     /// Gives up a connection that is to be a client's.
     pub(super) fn fail_connect(&mut self, id: PeerId, error: ConnectError) {
         if let Some(entry) = self.entry_mut(id).filter(|entry| entry.is_connecting()) {
-            entry.particulars().failure.get_or_insert(error);
+            entry.particulars().failure.get_or_insert(Box::new(error));
             self.drop_connection(id, CloseCause::Aborted);
         }
     }

@@ -2,6 +2,7 @@
 
 mod client;
 mod script;
+mod scripted_server;
 mod server;
 mod wire;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 pub(crate) use self::client::{Client, REQUEST, Socket};
 pub(crate) use self::script::{Script, Told};
+pub(crate) use self::scripted_server::{ScriptedServer, accept};
 #[cfg(unix)]
 pub(crate) use self::server::{Door, assert_quietly, turn_until_panic};
 pub(crate) use self::server::{Server, at_least, turn_until};
