@@ -7,9 +7,9 @@ use crate::protocol::{SendError, Violation};
 /// Why a call on a client failed.
 ///
 /// After [`Timeout`](Self::Timeout), [`Unsent`](Self::Unsent) and [`Send`](Self::Send) the connection
-/// is as it was. Everything else is the end of it. A call that receives then returns the same from
-/// there on, and what sends does so, too. If it is a call that sends which finds the connection broken,
-/// there may still be something to receive: the server's Close, for one.
+/// is as it was. Everything else is the end of it, and what later calls return as well. Only a call
+/// that sends and finds the connection broken leaves it to be received what the server has to say, such
+/// as a Close.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Error {

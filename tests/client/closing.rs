@@ -1,5 +1,7 @@
 //! The closing handshake, whoever begins it, and whoever does not finish it.
 
+use std::io::ErrorKind;
+
 use wsloop::CloseCode;
 use wsloop::client::Error;
 use wsloop::protocol::{Message, SendError};
@@ -31,6 +33,25 @@ fn the_server_closes_first() {
         assert_eq!(client.close(CloseCode::NORMAL, ""), Ok(closed));
         server.join();
     }
+}
+
+/// RFC 6455 §7.1.1: the server is the one to end the TCP connection.
+#[test]
+fn the_server_is_left_to_end_the_connection() {
+    let server = Server::run(|mut peer| {
+        peer.accept_and_send("88 02 03E8");
+        peer.expect("88 02 03E8");
+        peer.stream.set_read_timeout(Some(SOON)).unwrap();
+        let waiting = peer.try_read_frame().unwrap_err();
+        assert!(matches!(waiting.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{waiting}");
+        // What it still sends is no reason for a reset.
+        peer.write([b'x'; 100_000]);
+        peer.stream.shutdown(std::net::Shutdown::Write).unwrap();
+        peer.stream.set_read_timeout(Some(HANG)).unwrap();
+        peer.expect_end();
+    });
+    assert_eq!(server.connect().receive(), Ok(None));
+    server.join();
 }
 
 #[test]
