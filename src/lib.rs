@@ -70,7 +70,8 @@ pub use event_loop::testing;
 pub use event_loop::{
     Answer, Close, CloseCause, Config, Connect, ConnectError, ConnectStep, Deferred, Delivery,
     EventLoop, Excess, Handler, IncomingRequest, Overflow, Peer, PeerId, PeerMap, Peers, Rate,
-    RateLimit, Remote, RemoteError, SendStatus, SharedMessage, Stats, StreamError, TimerId,
+    RateLimit, Reconnect, Remote, RemoteError, Retry, SendStatus, SharedMessage, Stats,
+    StreamError, TimerId,
 };
 #[doc(no_inline)]
 pub use handshake::{

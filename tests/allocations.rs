@@ -41,6 +41,40 @@ fn small_messages_that_arrive_together() {
     check_echo(Opcode::Binary, 20, 50);
 }
 
+/// Sends back what it receives, and counts: a server and its client in one loop keep each other
+/// busy for ever.
+struct Rally(usize);
+
+impl Handler for Rally {
+    fn on_open(&mut self, peer: &mut Peer<'_>) {
+        if peer.is_server() {
+            peer.send("to and fro");
+        }
+    }
+
+    fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>) {
+        self.0 += 1;
+        peer.send(message);
+    }
+}
+
+#[test]
+fn messages_to_and_from_a_server() {
+    let mut event_loop = EventLoop::new().unwrap();
+    let addr = event_loop.listen("127.0.0.1:0").unwrap();
+    event_loop.connect(&format!("ws://{addr}")).unwrap();
+    let mut rally = Rally(0);
+    let mut play = |messages| {
+        let end = rally.0 + messages;
+        while rally.0 < end {
+            event_loop.turn(&mut rally, Some(Duration::from_secs(60))).unwrap();
+        }
+    };
+    play(WARM_UP);
+    // Far more than the keys of one seed.
+    assert_eq!(measure(|| play(MESSAGES)).count_total, 0);
+}
+
 #[test]
 fn messages_of_a_page() {
     check_echo(Opcode::Text, 4096, 1);

@@ -1,10 +1,12 @@
 //! Connections to servers, as an application asks for them.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::connect_error::ConnectError;
 use super::entry::{Flags, Stage};
 use super::lines::Host;
+use super::reconnect::{Link, Reconnect};
 use super::transport::Transport;
 use super::{EventLoop, PeerId, Peers};
 use crate::handshake::{ClientRequest, Proxy, RedirectError, ServerRefusal, UrlError, WsUrl};
@@ -34,6 +36,7 @@ pub struct Connect {
     request: ClientRequest,
     follows_redirects: bool,
     via: Via,
+    pub(super) reconnect: Option<Reconnect>,
 }
 
 /// Whether there is a proxy in between.
@@ -47,7 +50,7 @@ enum Via {
 impl Connect {
     /// Asks for this, straight from the server that its URL names.
     pub fn new(request: ClientRequest) -> Self {
-        Self { request, follows_redirects: false, via: Via::Nothing }
+        Self { request, follows_redirects: false, via: Via::Nothing, reconnect: None }
     }
 
     /// Follows redirections: see [`ClientRequest::redirected`] for what that means and how far it
@@ -214,16 +217,36 @@ impl Peers {
         if self.entries.len() >= self.config.limits.connections {
             return Err(ConnectError::TooManyConnections);
         }
-        let route = connect.into().route()?;
+        let connect = connect.into();
+        let link = Link::of(&connect);
+        let route = connect.route()?;
         if self.buffers.keys.is_none() {
             self.buffers.keys = Some(MaskingKeys::new().map_err(ConnectError::NoRandomness)?);
         }
+        let id = self.insert_client(route, Duration::ZERO);
+        if link.is_some() {
+            self.entries[id.index()].particulars().link = link;
+        }
+        Ok(id)
+    }
+
+    /// Connects once more, after a while. It takes the place of a connection that is gone, so that
+    /// there are not too many.
+    pub(super) fn connect_later(&mut self, connect: &Connect, after: Duration) -> Option<PeerId> {
+        if self.to_do.shut_down {
+            return None;
+        }
+        let route = connect.clone().route().ok()?;
+        Some(self.insert_client(route, after))
+    }
+
+    fn insert_client(&mut self, route: Route, after: Duration) -> PeerId {
         let id = self.insert_at(Stage::Connecting, Transport::Unconnected);
         self.entries[id.index()].flags.client = true;
-        self.to_do.connects.push((id, Box::new(route)));
+        self.to_do.connects.push((id, Box::new(route), after));
         self.connecting += 1;
         self.stats.connections.begun += 1;
-        Ok(id)
+        id
     }
 
     /// Whether the peer is a server that this loop has [connected](Self::connect) to. All others
@@ -240,7 +263,7 @@ impl Peers {
         (entry.transport, entry.stage) = (Transport::Unconnected, Stage::Connecting);
         let Flags { dirty, ready, client, .. } = entry.flags;
         entry.flags = Flags { dirty, ready, client, ..Flags::default() };
-        to_do.connects.push((id, Box::new(route)));
+        to_do.connects.push((id, Box::new(route), Duration::ZERO));
         to_do.settle(entry);
     }
 }

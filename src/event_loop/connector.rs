@@ -41,6 +41,8 @@ struct Dial {
 
 #[derive(Debug)]
 enum State {
+    /// It is to begin when it has been waited for long enough.
+    Waiting(Box<Route>),
     /// Its name is being resolved.
     Resolving(Box<Route>),
     /// It is connecting to one or more addresses.
@@ -75,6 +77,11 @@ impl Connector {
             resolver: Resolver::new(inbox),
             lines: Lines::new(most_per_address),
         }
+    }
+
+    fn insert(&mut self, id: PeerId, state: State, until: Option<Instant>) {
+        let patience = Patience::Until(until);
+        self.dials.insert(id, Dial { state, patience, armed: None, hosts: Vec::new() });
     }
 
     /// When there will be something to do here.
@@ -120,13 +127,23 @@ impl EventLoop {
         for id in std::mem::take(&mut self.peers.to_do.connected) {
             self.connector.remove(id, &mut self.peers);
         }
-        for (id, route) in std::mem::take(&mut self.peers.to_do.connects) {
+        for (id, route, after) in std::mem::take(&mut self.peers.to_do.connects) {
             if self.peers.entry(id).is_some() {
                 self.intake.insert_client(id);
                 self.connector.remove(id, &mut self.peers);
-                self.begin_connect(id, route);
+                self.begin_after(id, route, after);
             }
         }
+    }
+
+    fn begin_after(&mut self, id: PeerId, route: Box<Route>, after: Duration) {
+        if after.is_zero() {
+            return self.begin_connect(id, route);
+        }
+        // A time too long to be counted never comes.
+        let until = self.peers.now.checked_add(after);
+        self.connector.insert(id, State::Waiting(route), until);
+        self.connector.arm(id);
     }
 
     fn begin_connect(&mut self, id: PeerId, route: Box<Route>) {
@@ -143,9 +160,7 @@ impl EventLoop {
                 Err(error) => return self.peers.fail_connect(id, ConnectError::Resolve(error)),
             },
         };
-        let patience = Patience::Until(until);
-        let dial = Dial { state, patience, armed: None, hosts: Vec::new() };
-        self.connector.dials.insert(id, dial);
+        self.connector.insert(id, state, until);
         self.go_on_connecting(id);
     }
 
@@ -194,6 +209,9 @@ impl EventLoop {
         let entry = self.peers.entry(id);
         if entry.is_none_or(|it| it.stage != Stage::Connecting || it.flags.dropped) {
             return;
+        }
+        if let Some(route) = self.connector.take_waiting(id, self.peers.now) {
+            return self.begin_connect(id, route);
         }
         match self.try_addresses(id) {
             Ok(Some(transport)) => self.ask(id, transport),
@@ -255,7 +273,7 @@ impl Connector {
     fn trying(&mut self, id: PeerId) -> Option<&mut Trying> {
         match &mut self.dials.get_mut(id)?.state {
             State::Connecting(trying) => Some(trying),
-            State::Resolving(_) | State::Asking => None,
+            State::Waiting(_) | State::Resolving(_) | State::Asking => None,
         }
     }
 
@@ -327,7 +345,7 @@ impl Connector {
             (Patience::Until(None) | Patience::InLine(_), _) => None,
             (Patience::Until(Some(_)), State::Resolving(_)) => Some(ConnectStep::Resolve),
             (Patience::Until(Some(_)), State::Connecting(_)) => Some(ConnectStep::Connect),
-            (Patience::Until(Some(_)), State::Asking) => None,
+            (Patience::Until(Some(_)), State::Waiting(_) | State::Asking) => None,
         }
     }
 
@@ -336,7 +354,18 @@ impl Connector {
         let dial = self.dials.get_mut(id)?;
         match std::mem::replace(&mut dial.state, State::Asking) {
             State::Connecting(trying) => Some(trying.route),
-            State::Resolving(_) | State::Asking => None,
+            State::Waiting(_) | State::Resolving(_) | State::Asking => None,
+        }
+    }
+
+    /// Takes the way that is to be gone from now on, if one has waited for that.
+    fn take_waiting(&mut self, id: PeerId, now: Instant) -> Option<Box<Route>> {
+        let dial = self.dials.get_mut(id)?;
+        match (&mut dial.state, dial.patience) {
+            (State::Waiting(route), Patience::Until(Some(until))) if until <= now => {
+                Some(route.clone())
+            }
+            _ => None,
         }
     }
 }
@@ -346,7 +375,7 @@ impl Dial {
     fn next(&self) -> Option<Instant> {
         let Patience::Until(until) = self.patience else { return None };
         match &self.state {
-            State::Resolving(_) => until,
+            State::Waiting(_) | State::Resolving(_) => until,
             State::Connecting(trying) => sooner(until, trying.attempts.next()),
             State::Asking => None,
         }

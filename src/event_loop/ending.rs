@@ -3,6 +3,7 @@
 use super::close::{Close, CloseCause};
 use super::entry::Stage;
 use super::handler::Handler;
+use super::reconnect::{Again, reconnect};
 use super::{ConnectError, Peer, PeerId, Peers};
 
 /// §7.4.1 of RFC 6455: 1005 "to indicate that no status code was actually present".
@@ -27,10 +28,15 @@ pub(super) fn finish(
         return;
     };
     let cause = *entry.cause.get_or_insert(cause);
+    let link = entry.take_link();
     peers.stats.closed.count(cause);
     peers.over(id);
     let close = Close { code, reason, clean: code != NO_CLOSE.0, cause };
     handler.on_close(&mut Peer::new(peers, id), close);
+    if let Some(link) = link {
+        let again = link.after_close(cause, code);
+        reconnect(peers, handler, id, link, again);
+    }
 }
 
 /// Tells the handler that a connection does not come about, if that is so and it does not know yet.
@@ -43,7 +49,12 @@ pub(super) fn fail(peers: &mut Peers, handler: &mut (impl Handler + ?Sized), id:
         (None, Some(CloseCause::Shutdown)) => ConnectError::ShuttingDown,
         (None, _) => ConnectError::Aborted,
     };
+    let link = entry.take_link();
+    let again = Again::after_error(&error);
     peers.over(id);
     peers.stats.connections.failed += 1;
     handler.on_connect_error(peers, id, error);
+    if let Some(link) = link {
+        reconnect(peers, handler, id, link, again);
+    }
 }

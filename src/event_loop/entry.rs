@@ -11,6 +11,7 @@ use super::close::CloseCause;
 use super::config::Timeouts;
 use super::connect_error::ConnectError;
 use super::rate_limit::Meter;
+use super::reconnect::Link;
 use super::streaming::Outgoing;
 use super::transport::Transport;
 use super::write_queue::{Flushed, WriteQueue};
@@ -48,6 +49,8 @@ pub(super) struct Particulars {
     pub(super) client_addr: Option<IpAddr>,
     /// What it may send, if that is limited.
     pub(super) meter: Option<Box<Meter>>,
+    /// What is known of it, if it is to be replaced when it is lost.
+    pub(super) link: Option<Box<Link>>,
     /// Why it does not come about, until the application is told.
     pub(super) failure: Option<Box<ConnectError>>,
 }

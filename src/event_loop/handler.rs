@@ -5,9 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
 use std::sync::Arc;
 
+#[cfg(doc)]
+use super::Connect;
 use super::deferred::Deferred;
 use super::inbox::Inbox;
-use super::{Close, ConnectError, Peer, PeerId, Peers, TimerId};
+use super::{Close, ConnectError, Peer, PeerId, Peers, Retry, TimerId};
 use crate::handshake::{Acceptance, InvalidField, Offer, Refusal, Request, Response};
 use crate::protocol::{CloseCode, Message, Piece};
 
@@ -156,6 +158,16 @@ pub trait Handler {
     /// [`on_open`](Self::on_open) is.
     fn on_connect_error(&mut self, peers: &mut Peers, id: PeerId, error: ConnectError) {
         let _ = (peers, id, error);
+    }
+
+    /// Called when a connection is to take the place of one that was lost or did not come about,
+    /// if [`Connect::reconnect`] asked for that; right after [`on_close`](Self::on_close) or
+    /// [`on_connect_error`](Self::on_connect_error).
+    ///
+    /// The new one is a peer of its own: what was kept of the old one by its id may have to be
+    /// handed over.
+    fn on_reconnect(&mut self, peers: &mut Peers, retry: Retry) {
+        let _ = (peers, retry);
     }
 
     /// Called when the time of a [timer](Peers::set_timer) or an [interval](Peers::set_interval)

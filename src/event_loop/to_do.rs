@@ -18,8 +18,8 @@ pub(super) struct ToDo {
     pub(super) shutdown: Option<Duration>,
     /// Whether the loop was ever told to. No connection is begun from then on.
     pub(super) shut_down: bool,
-    /// Connections to begin.
-    pub(super) connects: Vec<(PeerId, Box<Route>)>,
+    /// Connections to begin, and after what time.
+    pub(super) connects: Vec<(PeerId, Box<Route>, Duration)>,
     /// Clients whose opening handshake is done, to make way for those that wait for the address.
     pub(super) connected: Vec<PeerId>,
 }

@@ -72,3 +72,22 @@ fn is_pending(error: &io::Error) -> bool {
     }
     error.kind() == io::ErrorKind::NotConnected
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use socket2::{Domain, Socket as Socket2, Type};
+
+    use super::*;
+
+    #[test]
+    fn a_socket_that_is_connected_to_itself_is_connected_to_nobody() {
+        let socket = Socket2::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        let itself = socket.local_addr().unwrap();
+        socket.connect(&itself).unwrap();
+        let address = itself.as_socket().unwrap();
+        let unfinished = Unfinished { socket: TcpStream::from_std(socket.into()), address };
+        let error = unfinished.progress().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+}

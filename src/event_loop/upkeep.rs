@@ -77,6 +77,7 @@ impl Peers {
         *open += 1;
         stats.connections.opened += 1;
         if entry.flags.client {
+            entry.note_opened(*now);
             to_do.connected.push(id);
         }
         to_do.settle(entry);
@@ -181,7 +182,7 @@ impl Peers {
     /// Gives up a connection that is to be a client's.
     pub(super) fn fail_connect(&mut self, id: PeerId, error: ConnectError) {
         if let Some(entry) = self.entry_mut(id).filter(|entry| entry.is_connecting()) {
-            entry.particulars().failure.get_or_insert(Box::new(error));
+            entry.particulars().failure.get_or_insert_with(|| Box::new(error));
             self.drop_connection(id, CloseCause::Aborted);
         }
     }

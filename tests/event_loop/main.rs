@@ -31,6 +31,7 @@ mod proxies;
 mod random_rehearsals;
 #[cfg(unix)]
 mod rate_limits;
+mod reconnecting;
 mod rehearsal;
 mod remote;
 #[cfg(unix)]

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::protocol::Opcode;
+use crate::protocol::CloseCode;
 
 /// Takes as many bytes at a time as it is told to, and then would block.
 #[derive(Debug, Default)]
@@ -384,4 +384,43 @@ proptest! {
         let end = ends.into_iter().find(|&end| end >= taken).unwrap();
         prop_assert_eq!(socket.taken, &rig.expected[..end]);
     }
+}
+
+#[test]
+fn masked_frames_are_told_apart_as_others_are() {
+    let mut rig = Rig::default();
+    // Keys and payloads that would be taken for headers, were they looked at in the wrong place.
+    let header = |opcode, key| Header { masking_key: Some(key), ..Header::new(opcode, 0) };
+    let push = |rig: &mut Rig, header, payload: &[u8]| {
+        rig.queue.push_frame(header, payload, &mut rig.pool);
+        let mut frame = Vec::new();
+        encode_frame(header, payload, &mut frame);
+        frame
+    };
+    let begun = push(&mut rig, header(Opcode::Text, [0x88; 4]), &[0; 200]);
+    push(&mut rig, header(Opcode::Text, [0x89, 0, 0x89, 0]), b"gone");
+    let ping = push(&mut rig, header(Opcode::Ping, [0x81, 0xFF, 0xFF, 0xFF]), b"ping");
+    let shared = frame(Opcode::Binary, &[7; 3 * BLOCK_SIZE]);
+    rig.queue.push_masked(&shared, [1, 2, 3, 4], &mut rig.pool);
+
+    let mut socket = Socket::with_room([10]);
+    rig.flush(&mut socket);
+    rig.queue.discard_data(&mut rig.pool);
+    let body = CloseBody { code: CloseCode::GOING_AWAY, reason: "" };
+    rig.queue.push_close(Some(body), Some([0; 4]), &mut rig.pool);
+    socket.room = [usize::MAX; 4].into();
+    assert_eq!(rig.flush(&mut socket), Flushed::All);
+    assert_eq!(socket.taken, [begun, ping, b"\x88\x82\0\0\0\0\x03\xE9".to_vec()].concat());
+}
+
+#[test]
+fn a_shared_frame_is_masked_for_one_and_stays_as_it_is_for_others() {
+    let shared = frame(Opcode::Text, b"Hello");
+    let mut rig = Rig::default();
+    rig.queue.push_masked(&shared, [0x37, 0xFA, 0x21, 0x3D], &mut rig.pool);
+    let mut socket = Socket::endless();
+    rig.flush(&mut socket);
+    // The example of RFC 6455 §5.7.
+    assert_eq!(socket.taken, b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
+    assert_eq!(shared, frame(Opcode::Text, b"Hello"));
 }

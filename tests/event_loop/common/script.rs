@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 
 use wsloop::{Answer, Close, ConnectError, Handler, IncomingRequest, Message, Peer, PeerId, Peers};
-use wsloop::{Piece, TimerId};
+use wsloop::{Piece, Retry, TimerId};
 
 use super::HANG;
 
@@ -119,6 +119,10 @@ impl Handler for Script {
         self.told.tell(&format!("connect error: {error}"));
         assert!(!peers.contains(id), "it never was a peer");
         (self.on_connect_error)(peers, id, error);
+    }
+
+    fn on_reconnect(&mut self, _: &mut Peers, retry: Retry) {
+        self.told.tell(&format!("reconnect {}", retry.attempt));
     }
 
     fn on_timer(&mut self, peers: &mut Peers, timer: TimerId) {

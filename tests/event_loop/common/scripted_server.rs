@@ -7,6 +7,9 @@ use wsloop::handshake::{Acceptance, HeadLimits, Policy, Request};
 
 use super::Client;
 
+/// What a server does on one connection.
+type Part = dyn FnOnce(&mut Client) + Send;
+
 /// A server on a thread.
 pub(crate) struct ScriptedServer {
     pub(crate) addr: SocketAddr,
@@ -15,7 +18,7 @@ pub(crate) struct ScriptedServer {
 
 impl ScriptedServer {
     /// Serves one connection after the other, as many as there are scripts.
-    pub(crate) fn start<const N: usize>(scripts: [Box<dyn FnOnce(&mut Client) + Send>; N]) -> Self {
+    pub(crate) fn start<const N: usize>(scripts: [Box<Part>; N]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let thread = std::thread::spawn(move || {
