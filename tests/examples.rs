@@ -8,6 +8,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -30,8 +31,19 @@ impl Example {
     /// Starts an example on a port of the system's choice.
     #[track_caller]
     fn start(name: &str, arguments: &[&str]) -> Self {
-        let (child, lines) =
-            spawn(name, &[&["--listen", "127.0.0.1:0"], arguments].concat(), Stdio::inherit());
+        Self::start_with(name, arguments, "true")
+    }
+
+    /// Starts an example after a command of the shell, such as `ulimit`.
+    #[track_caller]
+    fn start_with(name: &str, arguments: &[&str], command: &str) -> Self {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &format!("{command} && exec \"$0\" \"$@\"")])
+            .arg(path_of(name))
+            .args(["--listen", "127.0.0.1:0"])
+            .args(arguments);
+        let (child, lines) = spawn(shell);
         let first_line = lines.recv_timeout(HANG).expect("it says where it listens");
         Self { child, lines, first_line }
     }
@@ -79,18 +91,17 @@ impl Drop for Example {
     }
 }
 
-/// Starts an example. Returns it, and what it writes to standard output.
-#[track_caller]
-fn spawn(name: &str, arguments: &[&str], stderr: Stdio) -> (Child, Receiver<String>) {
+/// Where cargo has put an example.
+fn path_of(name: &str) -> PathBuf {
     let path = std::env::current_exe().unwrap();
     let path = path.ancestors().nth(2).unwrap().join("examples").join(name);
-    let mut child = Command::new(&path)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(stderr)
-        .spawn()
-        .unwrap_or_else(|error| panic!("{}: {error}; cargo build --examples", path.display()));
+    assert!(path.exists(), "{} is missing: cargo build --examples", path.display());
+    path
+}
+
+/// Starts a program. Returns it, and what it writes to standard output until it ends.
+fn spawn(mut command: Command) -> (Child, Receiver<String>) {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
     let stdout = BufReader::new(child.stdout.take().unwrap());
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || {
@@ -231,6 +242,18 @@ fn sans_io() {
     example.stop([]);
 }
 
+#[test]
+fn sans_io_outlives_a_flood_of_connections() {
+    let example = Example::start_with("sans_io", &[], "ulimit -n 32");
+    let flood: Vec<_> = (0..64).map(|_| Client::connect(example.addr())).collect();
+    // Only now is it known that all descriptors are taken: these are served after the others.
+    let ask = |client: &mut Client| client.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    for mut client in flood {
+        assert!(ask(&mut client).starts_with("HTTP/1.1 426 "));
+    }
+    example.stop([]);
+}
+
 #[cfg(feature = "event-loop")]
 #[test]
 fn echo() {
@@ -319,10 +342,16 @@ mod client {
     impl Program {
         #[track_caller]
         fn start(url: &str) -> Self {
-            let (child, lines) = spawn("client", &[url], Stdio::piped());
-            let program = Self { child, lines };
+            let program = Self::start_without_waiting(url);
             assert_eq!(program.next_line(), format!("connected to {url}"));
             program
+        }
+
+        fn start_without_waiting(url: &str) -> Self {
+            let mut command = Command::new(path_of("client"));
+            command.arg(url).stderr(Stdio::piped());
+            let (child, lines) = spawn(command);
+            Self { child, lines }
         }
 
         #[track_caller]
@@ -390,8 +419,8 @@ mod client {
 
     #[test]
     fn it_fails_where_there_is_no_server() {
-        let (child, lines) = spawn("client", &["ws://127.0.0.1:1/"], Stdio::piped());
-        let (success, output, errors) = Program { child, lines }.end();
+        let program = Program::start_without_waiting("ws://127.0.0.1:1/");
+        let (success, output, errors) = program.end();
         assert!(!success && output.is_empty(), "{output}");
         assert!(errors.starts_with("client: cannot connect: "), "{errors}");
     }
@@ -444,12 +473,15 @@ mod chat {
     fn mistakes_are_answered_and_nobody_is_thrown_out() {
         let example = Example::start("chat", NO_CLOCK);
         let mut client = example.open();
+        let not_plain = "letters and digits, please, and nobody is everyone";
         let not_a_name = "1 to 32 characters, please, and no control characters";
         for (message, error) in [
             ("{\n name", "key must be a string at line 2 column 2"),
             ("[]", "invalid length 0, expected struct SignIn with 1 element at line 1 column 2"),
             (r#"{"name":" "}"#, not_a_name),
             (r#"{"name":"a\u0007"}"#, not_a_name),
+            (r#"{"name":"Ada\u200b"}"#, not_plain),
+            (r#"{"name":"Everyone"}"#, not_plain),
             (&format!(r#"{{"name":"{}"}}"#, "a".repeat(33)), not_a_name),
         ] {
             client.send_text(message);
@@ -481,6 +513,27 @@ mod chat {
         drop(newer);
         eve.expect_text(r#"{"event":"left","name":"Ada"}"#);
         example.stop([eve]);
+    }
+
+    #[test]
+    fn whoever_floods_the_room_is_held_up_and_others_are_heard() {
+        let example = Example::start("chat", NO_CLOCK);
+        let mut eve = sign_in(&example, "Eve", r#"["Eve"]"#);
+        let mut ada = sign_in(&example, "Ada", r#"["Ada","Eve"]"#);
+        for _ in 0..2000 {
+            eve.send_text(r#"{"text":"!"}"#);
+        }
+        let flood = r#"{"event":"said","from":"Eve","to":null,"text":"!"}"#;
+        ada.expect_text(flood);
+        // This is behind a part of the flood, which at five a second would take minutes.
+        ada.send_text(r#"{"text":"Hello"}"#);
+        let mut heard = 1;
+        while ada.receive().1 == flood.as_bytes() {
+            heard += 1;
+        }
+        assert!(heard < 200, "{heard}");
+        drop((eve, ada));
+        example.stop([]);
     }
 
     #[test]

@@ -140,10 +140,13 @@ fn a_server_that_does_not_end_the_connection_is_not_waited_for_long() {
 #[test]
 fn a_short_read_timeout_does_not_spoil_the_closing_handshake() {
     let server = Server::run(|mut peer| {
-        peer.accept_and_send("88 02 03E8");
+        peer.accept();
+        peer.expect("81 00");
+        peer.send("88 02 03E8");
         peer.expect("88 02 03E8");
     });
     let mut client = server.connect();
+    client.send("").unwrap();
     client.set_read_timeout(Some(std::time::Duration::ZERO));
     while client.receive() == Err(Error::Timeout) {}
     assert_eq!(client.receive(), Ok(None));

@@ -3,9 +3,10 @@
 use std::error::Error;
 use std::io;
 use std::net::TcpListener;
+use std::time::Duration;
 
 use wsloop::client::{Client, ConnectError, ConnectStep};
-use wsloop::handshake::{RedirectError, ResponseError, UrlError, WsUrl};
+use wsloop::handshake::{RedirectError, ResponseError, ResponseLimits, UrlError, WsUrl};
 use wsloop::protocol::Message;
 
 use crate::common::{SOON, Server, fails_to_connect, let_pass, patient, response_to};
@@ -91,6 +92,18 @@ fn a_head_without_end_is_not_read_to_the_end() {
 }
 
 #[test]
+fn how_much_is_accepted_of_an_answer_can_be_set() {
+    let mut limits = ResponseLimits::default();
+    limits.max_head_size = 64;
+    let connector = patient().response_limits(limits);
+    let error = fails_to_connect(&connector, |mut peer, request| {
+        peer.write(response_to(&request));
+        peer.await_gone();
+    });
+    assert!(matches!(error, ConnectError::Response(ResponseError::HeadTooLarge)), "{error:?}");
+}
+
+#[test]
 fn a_server_that_says_nothing_is_waited_for_until_the_time_is_up() {
     let connector = patient().connect_timeout(SOON);
     let error = fails_to_connect(&connector, |mut peer, _| peer.await_gone());
@@ -103,9 +116,9 @@ fn a_slow_answer_does_not_stretch_the_time() {
     let connector = patient().connect_timeout(10 * SOON);
     let error = fails_to_connect(&connector, |mut peer, _| {
         peer.write("HTTP/1.1 101 Switching Protocols\r\nX: ");
-        // As long as it is written to, the socket never times out.
+        // There is always something to read, and the head is not too large for seconds.
         while io::Write::write(&mut peer.stream, b"x").is_ok() {
-            let_pass(SOON / 5);
+            let_pass(Duration::from_micros(100));
         }
     });
     assert!(matches!(error, ConnectError::TimedOut(ConnectStep::Handshake)), "{error:?}");

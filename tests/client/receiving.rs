@@ -1,5 +1,7 @@
 //! What arrives, in which pieces, and when not.
 
+use std::time::Duration;
+
 use wsloop::client::Error;
 use wsloop::protocol::{Event, Message, Violation};
 
@@ -103,7 +105,7 @@ fn a_slow_message_does_not_stretch_the_time() {
     let server = Server::run(|mut peer| {
         peer.accept_and_send("82 7E FFFF");
         while std::io::Write::write(&mut peer.stream, b"x").is_ok() {
-            let_pass(SOON / 5);
+            let_pass(Duration::from_micros(100));
         }
     });
     let mut client = server.connect_by(&patient().read_timeout(Some(10 * SOON)));
@@ -119,7 +121,7 @@ fn a_wait_of_no_time_takes_what_is_there() {
         peer.await_gone();
     });
     let mut client = server.connect();
-    client.set_read_timeout(Some(std::time::Duration::ZERO));
+    client.set_read_timeout(Some(Duration::ZERO));
     assert_eq!(client.receive(), Ok(Some(Message::Text("a"))));
     assert_eq!(client.receive(), Err(Error::Timeout));
     drop(client);
