@@ -93,7 +93,7 @@ impl Transport {
             Self::Socket(Socket::Tcp(socket), _) => socket.local_addr().ok(),
             #[cfg(unix)]
             Self::Socket(Socket::Unix(_), _) => None,
-            Self::Memory(_) => None,
+            Self::Memory(_) | Self::Unconnected => None,
         }
     }
 
