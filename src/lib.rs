@@ -89,3 +89,8 @@ struct Readme;
 #[cfg(all(doctest, feature = "client", feature = "event-loop", feature = "json"))]
 #[doc = include_str!("../docs/from-gorilla.md")]
 struct FromGorilla;
+
+/// And those for users of nginx.
+#[cfg(all(doctest, feature = "event-loop"))]
+#[doc = include_str!("../docs/behind-nginx.md")]
+struct BehindNginx;
