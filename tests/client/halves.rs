@@ -58,6 +58,30 @@ fn a_slow_write_does_not_hold_up_the_reader() {
     server.join();
 }
 
+/// A Pong that becomes due while the other half is about to stop writing goes out all the same: by then
+/// the reading half waits, and nobody else is going to send anything.
+#[test]
+fn no_pong_is_left_behind() {
+    const ROUNDS: usize = 5_000;
+    let (next, turns) = mpsc::channel::<()>();
+    let server = Server::run(move |mut peer| {
+        peer.accept();
+        for _ in 0..ROUNDS {
+            next.send(()).unwrap();
+            peer.send("89 00");
+            let frames = [peer.read_frame().0, peer.read_frame().0];
+            assert!(frames == [0x81, 0x8A] || frames == [0x8A, 0x81], "{frames:x?}");
+        }
+        drop(next);
+        peer.send("88 00");
+    });
+    let (mut reader, writer) = server.connect().into_halves();
+    let writing = thread::spawn(move || turns.iter().for_each(|()| writer.send("").unwrap()));
+    assert_eq!(reader.receive(), Ok(None));
+    writing.join().unwrap();
+    server.join();
+}
+
 #[test]
 fn frames_of_several_writers_are_not_mixed_up() {
     let server = Server::run(|mut peer| {
