@@ -96,6 +96,10 @@ fn serve(stream: &TcpStream) -> io::Result<()> {
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How many are served at once; more wait to be accepted. A thread for everyone who comes would
+/// leave it to strangers when the process runs out of threads or descriptors.
+const THREADS: usize = 100;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let Some(listen) = parse_arguments()? else { return Ok(()) };
     let listener = TcpListener::bind(&listen).map_err(|error| format!("{listen}: {error}"))?;
@@ -103,20 +107,28 @@ fn main() -> Result<(), Box<dyn Error>> {
     ctrlc::set_handler(|| std::process::exit(0))?;
     println!("listening on ws://{}", listener.local_addr()?);
     stdout().flush()?;
-    for stream in listener.incoming() {
-        let stream = match stream {
-            Ok(stream) => stream,
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            thread::Builder::new().spawn_scoped(scope, || serve_one_by_one(&listener))?;
+        }
+        Ok(())
+    })
+}
+
+/// Accepts connections, until the system denies one: those who have theirs keep it, and their
+/// threads go on.
+fn serve_one_by_one(listener: &TcpListener) {
+    loop {
+        let result = match listener.accept() {
+            Ok((stream, _)) => serve(&stream),
             // The client has changed its mind.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
-            Err(error) => return Err(error.into()),
+            Err(error) => return eprintln!("sans_io: one thread less: {error}"),
         };
-        thread::Builder::new().spawn(move || {
-            if let Err(error) = serve(&stream) {
-                eprintln!("sans_io: {error}");
-            }
-        })?;
+        if let Err(error) = result {
+            eprintln!("sans_io: {error}");
+        }
     }
-    Ok(())
 }
 
 /// Returns where to listen, unless it was only asked for help.

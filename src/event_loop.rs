@@ -433,13 +433,13 @@ fn note(edge: Edge, peers: &mut Peers, acceptor: &mut Acceptor, errands: &mut Er
         }
         return;
     };
-    let Peers { entries, to_do, .. } = peers;
+    let Peers { entries, to_do, now, .. } = peers;
     // An event for a connection that is gone: its place may be another's by now.
     let Some(entry) = entries.get_mut(place).filter(|entry| entry.id.token() == token) else {
         return;
     };
     if hung_up {
-        entry.flags.hung_up = true;
+        entry.hung_up(*now);
     }
     if readable || entry.flags.hung_up {
         to_do.read(entry);

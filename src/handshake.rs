@@ -141,6 +141,7 @@ mod head;
 mod lines;
 mod offer;
 mod origin;
+mod parameters;
 mod proxy;
 mod received_fields;
 mod refusal;

@@ -30,9 +30,17 @@ impl Example {
     /// Starts an example on a port of the system's choice.
     #[track_caller]
     fn start(name: &str, arguments: &[&str]) -> Self {
+        Self::start_with(name, arguments, "true")
+    }
+
+    /// Starts an example after a command of the shell, such as `ulimit`.
+    #[track_caller]
+    fn start_with(name: &str, arguments: &[&str], command: &str) -> Self {
         let path = std::env::current_exe().unwrap();
         let path = path.ancestors().nth(2).unwrap().join("examples").join(name);
-        let mut child = Command::new(&path)
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("{command} && exec \"$0\" \"$@\"")])
+            .arg(&path)
             .args(["--listen", "127.0.0.1:0"])
             .args(arguments)
             .stdin(Stdio::null())
@@ -223,6 +231,18 @@ fn sans_io() {
     example.stop([]);
 }
 
+#[test]
+fn sans_io_outlives_a_flood_of_connections() {
+    let example = Example::start_with("sans_io", &[], "ulimit -n 32");
+    let flood: Vec<_> = (0..64).map(|_| Client::connect(example.addr())).collect();
+    // Only now is it known that all descriptors are taken: these are served after the others.
+    let ask = |client: &mut Client| client.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    for mut client in flood {
+        assert!(ask(&mut client).starts_with("HTTP/1.1 426 "));
+    }
+    example.stop([]);
+}
+
 #[cfg(feature = "event-loop")]
 #[test]
 fn echo() {
@@ -345,12 +365,15 @@ mod chat {
     fn mistakes_are_answered_and_nobody_is_thrown_out() {
         let example = Example::start("chat", NO_CLOCK);
         let mut client = example.open();
+        let not_plain = "letters and digits, please, and nobody is everyone";
         let not_a_name = "1 to 32 characters, please, and no control characters";
         for (message, error) in [
             ("{\n name", "key must be a string at line 2 column 2"),
             ("[]", "invalid length 0, expected struct SignIn with 1 element at line 1 column 2"),
             (r#"{"name":" "}"#, not_a_name),
             (r#"{"name":"a\u0007"}"#, not_a_name),
+            (r#"{"name":"Ada\u200b"}"#, not_plain),
+            (r#"{"name":"Everyone"}"#, not_plain),
             (&format!(r#"{{"name":"{}"}}"#, "a".repeat(33)), not_a_name),
         ] {
             client.send_text(message);
@@ -382,6 +405,27 @@ mod chat {
         drop(newer);
         eve.expect_text(r#"{"event":"left","name":"Ada"}"#);
         example.stop([eve]);
+    }
+
+    #[test]
+    fn whoever_floods_the_room_is_held_up_and_others_are_heard() {
+        let example = Example::start("chat", NO_CLOCK);
+        let mut eve = sign_in(&example, "Eve", r#"["Eve"]"#);
+        let mut ada = sign_in(&example, "Ada", r#"["Ada","Eve"]"#);
+        for _ in 0..2000 {
+            eve.send_text(r#"{"text":"!"}"#);
+        }
+        let flood = r#"{"event":"said","from":"Eve","to":null,"text":"!"}"#;
+        ada.expect_text(flood);
+        // This is behind a part of the flood, which at five a second would take minutes.
+        ada.send_text(r#"{"text":"Hello"}"#);
+        let mut heard = 1;
+        while ada.receive().1 == flood.as_bytes() {
+            heard += 1;
+        }
+        assert!(heard < 200, "{heard}");
+        drop((eve, ada));
+        example.stop([]);
     }
 
     #[test]

@@ -20,9 +20,16 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use lexopt::prelude::*;
-use wsloop::{Config, EventLoop, Remote, SharedMessage};
+use wsloop::{Config, EventLoop, Rate, RateLimit, Remote, SharedMessage};
 
 use self::room::{Chat, Event, MAX_MESSAGE_SIZE, MAX_PEOPLE, SIGNED_IN};
+
+/// Those in the middle of their opening handshake are not to take the room of people, nor to find
+/// none for themselves.
+const MAX_HANDSHAKES: usize = 100;
+
+/// More than a burst of talk. A thousand people who do not read it take half a gigabyte.
+const MAX_QUEUED: usize = 512 << 10;
 
 /// Tells everyone the time, from another thread, until the other end of `stop` is dropped.
 fn tell_time(remote: &Remote, every: Duration, stop: &Receiver<()>) {
@@ -38,7 +45,16 @@ fn tell_time(remote: &Remote, every: Duration, stop: &Receiver<()>) {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let Some(Arguments { listen, clock }) = Arguments::parse()? else { return Ok(()) };
-    let config = Config::new().max_message_size(MAX_MESSAGE_SIZE).max_connections(MAX_PEOPLE);
+    // What one says, all are sent: people type no faster than this.
+    let rate_limit = RateLimit::new()
+        .messages(Rate::per_second(5).burst(20))
+        .bytes(Rate::per_second(16 << 10).burst(64 << 10));
+    let config = Config::new()
+        .max_message_size(MAX_MESSAGE_SIZE)
+        .max_connections(MAX_PEOPLE + MAX_HANDSHAKES)
+        .max_handshakes(MAX_HANDSHAKES)
+        .write_queue_limit(MAX_QUEUED)
+        .rate_limit(rate_limit);
     let mut event_loop = EventLoop::with_config(config)?;
     let addr = event_loop.listen(&listen).map_err(|error| format!("{listen}: {error}"))?;
 

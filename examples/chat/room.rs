@@ -6,7 +6,7 @@ use std::error::Error;
 use serde::{Deserialize, Serialize};
 use wsloop::{
     Answer, Close, CloseCode, Handler, IncomingRequest, Message, Peer, PeerId, PeerMap, Peers,
-    Response, SharedMessage,
+    Refusal, Response, SharedMessage,
 };
 
 /// Names and texts come from people, and have limits. So does what is parsed to find them.
@@ -58,9 +58,12 @@ pub(crate) struct Chat {
 }
 
 impl Handler for Chat {
-    fn on_request(&mut self, _: &mut Peers, request: &IncomingRequest<'_>) -> Answer {
+    fn on_request(&mut self, peers: &mut Peers, request: &IncomingRequest<'_>) -> Answer {
         if request.offer().is_none() && request.path() == "/" {
             return Response::html(include_str!("chat.html")).into();
+        }
+        if peers.len() >= MAX_PEOPLE {
+            return Refusal::Overloaded.into();
         }
         request.upgrade()
     }
@@ -91,6 +94,11 @@ impl Chat {
         let SignIn { name } = message.json()?;
         let name = name.trim().to_owned();
         check(&name, MAX_NAME_CHARS)?;
+        // What nobody sees, or the page says itself, would make one person look like another.
+        let is_plain = |c: char| c.is_alphanumeric() || " -_.'".contains(c);
+        if !name.chars().all(is_plain) || name.eq_ignore_ascii_case("everyone") {
+            return Err("letters and digits, please, and nobody is everyone".into());
+        }
         match self.people.insert(name.clone(), peer.id()) {
             Some(older) => peer.peers().close(older, SIGNED_IN_ELSEWHERE, "signed in elsewhere"),
             None => peer.publish_json(SIGNED_IN, &Event::Joined { name: &name })?,

@@ -36,6 +36,8 @@ pub(super) enum Wait {
     Socket,
     /// Its being read from again. Until then it cannot give a sign of life.
     Allowance,
+    /// The same, and then the end of its stream, which has been reported already.
+    LastAllowance,
     /// The other side's Close, or the end of its stream.
     End,
 }
@@ -55,6 +57,8 @@ pub(super) enum Expired {
     Write,
     /// It was not read from, and is to be again.
     Throttle,
+    /// It has hung up, and is still held up with what it sent before.
+    Gone,
     /// It did not end.
     Close,
 }
@@ -84,7 +88,11 @@ impl Clocks {
                 let write = timeouts.write.and_then(waiting).map(|at| (at, Expired::Write));
                 sooner(write, self.message(timeouts.message))
             }
-            Wait::Allowance => None,
+            Wait::Allowance => self.message(timeouts.message),
+            Wait::LastAllowance => {
+                let gone = waiting(timeouts.close).map(|at| (at, Expired::Gone));
+                sooner(gone, self.message(timeouts.message))
+            }
             Wait::End => Some((waiting(timeouts.close)?, Expired::Close)),
             Wait::Life => {
                 let life = self.life(timeouts.ping_interval, timeouts.idle);
@@ -166,11 +174,15 @@ impl Clocks {
     }
 }
 
+/// The sooner of two deadlines, or the one that there is.
 pub(super) fn sooner(
     one: Option<(Instant, Expired)>,
     other: Option<(Instant, Expired)>,
 ) -> Option<(Instant, Expired)> {
-    one.into_iter().chain(other).min_by_key(|(at, _)| *at)
+    match (one, other) {
+        (Some(one), Some(other)) => Some(if other.0 < one.0 { other } else { one }),
+        (one, other) => one.or(other),
+    }
 }
 
 /// What a Pong answers.
@@ -229,6 +241,8 @@ mod tests {
         let timeouts = [PING, IDLE, IDLE];
         check(clocks, start, Wait::Handshake, timeouts, Some((10, Expired::Handshake)));
         check(clocks, start, Wait::End, timeouts, Some((5, Expired::Close)));
+        check(clocks, start, Wait::Allowance, timeouts, None);
+        check(clocks, start, Wait::LastAllowance, timeouts, Some((5, Expired::Gone)));
         check(clocks, start, Wait::Socket, timeouts, Some((60, Expired::Write)));
         check(clocks, start, Wait::Socket, [PING, IDLE, None], None);
         check(clocks, start, Wait::Life, timeouts, Some((30, Expired::Silence)));

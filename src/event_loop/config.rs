@@ -223,7 +223,9 @@ impl Config {
     /// requests may wait for a deferred decision. Default: 1024.
     ///
     /// When one more connection arrives, the one that has taken longest is closed: honest clients
-    /// take a round trip, so that it is most likely not one. When one more decision is deferred,
+    /// take a round trip, so that it is most likely not one. That takes a limit well below
+    /// [`max_connections`](Self::max_connections): where there is no room for one more connection,
+    /// it waits outside until the others' time is up. When one more decision is deferred,
     /// the client is answered with 503. The default bounds what all of them hold to 16 MiB of
     /// heads, and 68 MiB of what clients send without waiting for the decision.
     pub fn max_handshakes(mut self, handshakes: usize) -> Self {
@@ -245,9 +247,11 @@ impl Config {
     ///
     /// Over it, a [`Remote`](super::Remote) gives them [back](super::RemoteError::Full). Those that
     /// the loop has taken and not yet passed on to peers are counted, and so is what tasks have
-    /// captured. When nothing else waits, one message may be larger. The default is what a loop
-    /// passes on in a small part of a second, so that threads meet the limit only if handlers keep
-    /// it from that; and it is not much beside what may wait for peers.
+    /// captured. When nothing else waits, one message may be larger.
+    ///
+    /// The default is what a loop passes on to single peers in a small part of a second, so that
+    /// threads meet the limit only if handlers keep it from that, or if much is for thousands at
+    /// once. And it is not much beside what may wait for peers.
     pub fn remote_queue_limit(mut self, bytes: usize) -> Self {
         self.limits.remote_queue = bytes;
         self

@@ -191,6 +191,15 @@ impl Entry {
         }
     }
 
+    /// Notes that the end of its stream, or an error, is behind what it sent.
+    pub(super) fn hung_up(&mut self, now: Instant) {
+        let known = std::mem::replace(&mut self.flags.hung_up, true);
+        // A socket that takes nothing has a wait of its own.
+        if !known && self.is_open() && !self.flags.blocked {
+            self.clocks.waiting = now;
+        }
+    }
+
     /// Writes what is queued, as far as the socket takes it.
     ///
     /// # Errors
@@ -243,11 +252,15 @@ impl Entry {
             Stage::Opening | Stage::Asking => Wait::Handshake,
             Stage::Open if !self.closing.is_open() => Wait::End,
             Stage::Open if self.flags.blocked => Wait::Socket,
+            Stage::Open if self.flags.throttled && self.flags.hung_up => Wait::LastAllowance,
             Stage::Open if self.flags.throttled => Wait::Allowance,
             Stage::Open => Wait::Life,
             Stage::Over => Wait::End,
         };
-        let resumes = self.resumes().map(|at| (at, Expired::Throttle));
-        sooner(self.clocks.deadline(wait, timeouts), resumes)
+        let deadline = self.clocks.deadline(wait, timeouts);
+        if !self.flags.throttled {
+            return deadline;
+        }
+        sooner(deadline, self.resumes().map(|at| (at, Expired::Throttle)))
     }
 }

@@ -45,11 +45,12 @@ pub(super) const MAX_ERRANDS: usize = 65_536;
 /// errand, and to move them all at once would keep other threads waiting for the lock.
 const BATCH: usize = 1024;
 
-/// How many times messages are queued for peers in one turn. That takes a third of a millisecond if
-/// they are small.
+/// How many times messages are queued for peers in one turn.
 ///
-/// More would delay everyone and save little: where messages are for so many peers, ten times as
-/// much time goes into the writes at the end of the turn.
+/// More would delay everyone and save little. With messages of 16 bytes over TCP, so many took a
+/// third of a millisecond with 100 peers or 1000, and 2 ms with 8000. To write them at the end of
+/// the turn, a write for each peer, took as long with 100 peers, 7 times as long with 1000, and 18
+/// times with 8000.
 const MAX_DELIVERIES: usize = 16_384;
 
 /// What the errands of this turn cost.

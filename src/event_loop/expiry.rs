@@ -107,6 +107,7 @@ impl EventLoop {
                 peers.begin_close(id, body, CloseCause::MessageTimeout);
             }
             Expired::Throttle => peers.resume(id),
+            Expired::Gone => peers.drop_connection(id, CloseCause::EndOfStream),
             Expired::Write | Expired::Close if self.takes_more(id) => self.arm(id),
             Expired::Write => self.peers.drop_connection(id, CloseCause::WriteTimeout),
             Expired::Close => self.peers.drop_connection(id, CloseCause::Local),

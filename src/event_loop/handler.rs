@@ -136,8 +136,9 @@ pub trait Handler {
     }
 
     /// Called when a peer for which `send` or `write` has said
-    /// [`Congested`](super::SendStatus::Congested) has taken what waited for it, down to half of
-    /// the [`high_water_mark`](super::Config::high_water_mark).
+    /// [`Congested`](super::SendStatus::Congested), or [`Dropped`](super::SendStatus::Dropped) for
+    /// want of room, has taken what waited for it, down to half of the
+    /// [`high_water_mark`](super::Config::high_water_mark).
     ///
     /// What it has sent meanwhile is handled before, so that a handler which goes on sending here
     /// does not keep it from being heard.

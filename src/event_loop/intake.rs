@@ -271,6 +271,7 @@ impl Intake {
                 peers.to_do.read(entry);
                 let mut reception = Reception { peers, handler, shared: &mut self.shared, id };
                 receiver.stage = reception.conclude(answer, *undecided);
+                reception.peers.count_bytes(id, receiver.held.len());
             }
             other => receiver.stage = other,
         }
@@ -320,6 +321,9 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
                         Ok(true) => self.request(&head),
                         Err(refusal) => self.refuse(refusal, head.method()),
                     };
+                    if matches!(receiver.stage, Receiving::Frames(_)) {
+                        self.peers.count_bytes(self.id, input.len());
+                    }
                 }
                 Receiving::Decision(undecided) => {
                     receiver.stage = Receiving::Decision(undecided);

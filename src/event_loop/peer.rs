@@ -94,7 +94,7 @@ impl<'a> Peer<'a> {
         self.peers.set_rate_limit(self.id, limit);
     }
 
-    /// How many bytes wait for the peer's socket to take them.
+    /// How many bytes wait for the peer: see [`Peers::queued_bytes`].
     pub fn queued_bytes(&self) -> usize {
         self.peers.queued_bytes(self.id)
     }
@@ -107,6 +107,11 @@ impl<'a> Peer<'a> {
     /// Where the peer's connection comes from; `None` for a Unix socket.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.peers.remote_addr(self.id)
+    }
+
+    /// The address that the peer's connection was made to: see [`Peers::local_addr`].
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.peers.local_addr(self.id)
     }
 
     /// Where the peer comes from, if need be behind a proxy: see [`Peers::client_addr`].

@@ -113,9 +113,7 @@ impl<T> PeerMap<T> {
         let place = self.places.get_mut(id.index())?;
         let (_, value) = place.take_if(|(holder, _)| *holder == id)?;
         self.len -= 1;
-        if self.len == 0 && self.places.capacity() > KEPT_PLACES {
-            self.places = Vec::new();
-        }
+        self.give_back();
         Some(value)
     }
 
@@ -137,6 +135,38 @@ impl<T> PeerMap<T> {
     /// All values and whose they are, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (PeerId, &T)> {
         self.places.iter().flatten().map(|(id, value)| (*id, value))
+    }
+
+    /// All values, to change them, and whose they are, in no particular order.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (PeerId, &mut T)> {
+        self.places.iter_mut().flatten().map(|(id, value)| (*id, value))
+    }
+
+    /// All values, in no particular order.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.iter().map(|(_, value)| value)
+    }
+
+    /// Removes the values for which `keep` says no.
+    pub fn retain(&mut self, mut keep: impl FnMut(PeerId, &mut T) -> bool) {
+        for place in &mut self.places {
+            if place.take_if(|(id, value)| !keep(*id, value)).is_some() {
+                self.len -= 1;
+            }
+        }
+        self.give_back();
+    }
+
+    /// Removes all values, and gives their memory back.
+    pub fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Gives the memory of an empty map back, if it is worth it.
+    fn give_back(&mut self) {
+        if self.len == 0 && self.places.capacity() > KEPT_PLACES {
+            self.places = Vec::new();
+        }
     }
 }
 
@@ -174,6 +204,20 @@ mod tests {
         assert_eq!((map.remove(one), map.len()), (Some("c"), 1));
         assert_eq!((map.contains(one), map.contains(two)), (false, true));
         assert_eq!(map.remove(one), None);
+    }
+
+    #[test]
+    fn values_are_changed_and_removed_together() {
+        let ids = [1, 2, 5].map(|index| PeerId::new(index, 7));
+        let mut map = PeerMap::new();
+        ids.iter().for_each(|&id| _ = map.insert(id, id.index()));
+        map.iter_mut().for_each(|(_, value)| *value *= 10);
+        assert!(map.values().eq(&[10, 20, 50]));
+        map.retain(|id, value| id != ids[0] && *value < 50);
+        assert!(map.iter().eq([(ids[1], &20)]));
+        assert_eq!((map.len(), map.contains(ids[2])), (1, false));
+        map.clear();
+        assert_eq!((map.len(), map.iter().count()), (0, 0));
     }
 
     #[test]
@@ -221,6 +265,10 @@ mod tests {
         let mut map = PeerMap::new();
         assert!(ids.clone().all(|id| map.insert(id, id).is_none()));
         assert!(ids.clone().all(|id| map.remove(id) == Some(id)));
+        assert_eq!((map.len(), map.places.capacity()), (0, 0));
+
+        ids.for_each(|id| _ = map.insert(id, id));
+        map.retain(|_, _| false);
         assert_eq!((map.len(), map.places.capacity()), (0, 0));
     }
 }

@@ -281,6 +281,13 @@ impl Peers {
         self.entry(id).and_then(|entry| entry.transport.remote_addr())
     }
 
+    /// The address that the peer's connection was made to; `None` as for
+    /// [`remote_addr`](Self::remote_addr). It tells by which of several listeners a peer, or a
+    /// [request](super::IncomingRequest::id), came. Each call asks the system.
+    pub fn local_addr(&self, id: PeerId) -> Option<SocketAddr> {
+        self.entry(id).and_then(|entry| entry.transport.local_addr())
+    }
+
     /// Where the peer comes from, as far as that is known: if its connection comes from one of the
     /// [`trusted_proxies`](Config::trusted_proxies), whom those pass on; else the same as
     /// [`remote_addr`](Self::remote_addr).

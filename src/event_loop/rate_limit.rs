@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 ///   each Ping and Pong, so that a flood of those is held up as well.
 /// * What is counted as bytes: all that is read from the connection behind the opening handshake,
 ///   with headers of frames. So this is also the limit on fragments, of which the smallest takes
-///   six.
+///   six. What came in one read with the request, at most a read buffer full, is not counted.
+///
+/// What peers are *sent* is not limited so: for that there is the write queue.
 ///
 /// Each peer begins with a full allowance. What it has not used grows back evenly, up to the burst.
 ///
@@ -53,8 +55,11 @@ pub enum Excess {
     /// up. The default: whoever is merely eager gets everything across, only later.
     ///
     /// Nothing is lost, and no more is delivered than the limit allows, to the message and to the
-    /// byte. Meanwhile the peer counts neither as silent nor as slow with a message. That it closed
-    /// or is gone is found out when what it sent before has been read.
+    /// byte, but for the bytes that come in one read with the request. Meanwhile the peer counts
+    /// neither as silent nor as slow with a message, unless it has sent too many Pings or Pongs in
+    /// the middle of one. That it closed or is gone is found out when what it sent before has been
+    /// read. If the system tells that sooner, the rest is read for no longer than
+    /// [`close_timeout`](super::Config::close_timeout).
     #[default]
     Pause,
     /// It is closed with status code 1008, and what was over the limit is not delivered.
@@ -95,7 +100,8 @@ impl RateLimit {
 }
 
 impl Rate {
-    /// So much in every second, and a second's worth at once. 0 counts as 1.
+    /// So much in every second. As much may come at once, unless [`burst`](Self::burst) says
+    /// otherwise. 0 counts as 1.
     #[must_use]
     pub const fn per_second(count: u64) -> Self {
         let per_second = if count == 0 { 1 } else { count };

@@ -18,8 +18,8 @@ use crate::protocol::CloseCode;
 ///
 /// * **Nothing blocks.** What is asked is noted down, under a lock that is held no longer than that
 ///   takes, and the loop does it between reading and writing. Messages are encoded by the thread
-///   that sends them. A handler, on the loop's own thread, may ask as well; that is done in the
-///   next turn.
+///   that sends them. A handler or a task, on the loop's own thread, may ask as well; that is done
+///   no sooner than what was asked before.
 /// * **Order.** What one thread asks is done in that order, whichever clones of the handle it uses
 ///   and whatever it asks. Threads that agree on an order, such as by a lock of theirs, have it
 ///   kept as well.
@@ -129,6 +129,10 @@ impl Remote {
 
     /// Sends a message to all who are subscribed to a topic when the loop comes to it, as
     /// [`Peers::publish`] does.
+    ///
+    /// With a topic for each user, this reaches users by name from any thread: the loop knows who is
+    /// subscribed, and nobody else needs to. Whether anyone is, is known only there: where that
+    /// matters, [`run`](Self::run) can look at [`Peers::subscribers`].
     ///
     /// # Errors
     ///

@@ -73,7 +73,7 @@ impl Peers {
         frame_len: usize,
         push: impl FnOnce(&mut Entry, &mut BufferPool, Option<[u8; 4]>),
     ) -> SendStatus {
-        self.write_early(id);
+        self.write_early(id, |entry| entry.queue.len());
         let Self { entries, buffers, config, to_do, now, .. } = self;
         let Some(entry) = find(entries, id).filter(|entry| entry.is_open()) else {
             return SendStatus::Dropped;
@@ -97,13 +97,13 @@ impl Peers {
     }
 
     /// Writes before the turn ends what would otherwise count as the peer's slowness, although its
-    /// socket was never asked.
-    pub(super) fn write_early(&mut self, id: PeerId) {
+    /// socket was never asked: if `queued`, what is in the way of something more, is above the mark.
+    pub(super) fn write_early(&mut self, id: PeerId, queued: impl FnOnce(&Entry) -> usize) {
         let Self { entries, buffers, config, now, .. } = self;
         let mark = config.limits.high_water_mark;
         let Some(entry) = find(entries, id) else { return };
         let refused = entry.flags.blocked && !entry.flags.writable;
-        if !entry.is_open() || refused || entry.queued_bytes() <= mark {
+        if !entry.is_open() || refused || queued(entry) <= mark {
             return;
         }
         entry.flags.writable = false;

@@ -23,13 +23,14 @@ pub(super) struct Outgoing {
     opcode: Opcode,
     /// The messages that were sent meanwhile.
     waiting: WriteQueue,
-    /// Somebody was told that the peer is congested because of them.
+    /// Somebody was told that the peer is congested because of them, or found no room.
     congested: bool,
 }
 
 /// What an application got out of step with, sending a message in fragments. Nothing was sent, and
 /// the message that is in progress can go on.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
 pub enum StreamError {
     /// A message is being sent in fragments: no other may begin before it is finished (RFC 6455
     /// §5.4).
@@ -250,7 +251,7 @@ impl Peers {
         frame_len: usize,
         push: impl FnOnce(&mut WriteQueue, &mut BufferPool, Option<[u8; 4]>),
     ) -> SendStatus {
-        self.write_early(id);
+        self.write_early(id, Entry::queued_bytes);
         let Self { entries, buffers, config, .. } = self;
         let Some(entry) = find(entries, id).filter(|entry| entry.is_open()) else {
             return SendStatus::Dropped;
@@ -260,6 +261,7 @@ impl Peers {
         let (fragments, congested) = (entry.queue.len_but_pong(), entry.flags.congested);
         let Some(outgoing) = entry.outgoing() else { return SendStatus::Dropped };
         if config.limits.is_full(fragments + outgoing.waiting.len(), frame_len) {
+            outgoing.congested = true;
             return self.refuse(id);
         }
         push(&mut outgoing.waiting, buffers, key);

@@ -234,7 +234,8 @@ impl<H: Handler> Rehearsal<H> {
         self.run();
     }
 
-    /// The next thing that a client was sent, in order.
+    /// The next thing that a client was sent, in order. It is lent: use it before anything else is
+    /// asked of the rehearsal.
     pub fn receive(&mut self, client: ClientId) -> Option<Received<'_>> {
         self.run();
         self.clients[client.0].receive()

@@ -36,17 +36,23 @@ impl Entry {
 
     /// Stops reading from the peer if it has no allowance left.
     pub(super) fn throttle(&mut self, to_do: &mut ToDo, now: Instant) {
-        if self.meter().is_some_and(|meter| meter.pauses(now)) {
-            self.flags.throttled = true;
-            self.clocks.paused(now);
-            to_do.settle(self);
+        let Some(meter) = self.meter() else { return };
+        if !meter.pauses(now) {
+            return;
         }
+        let may_send_bytes = meter.readable(now) > 0;
+        self.flags.throttled = true;
+        // In the middle of a message, it is Pings and Pongs that were too many. They gain it no
+        // time: with one of them a second, its memory could be held for ever.
+        if !(may_send_bytes && self.clocks.message.is_some()) {
+            self.clocks.paused(now);
+        }
+        to_do.settle(self);
     }
 
-    /// When the peer is to be read from again, if it is throttled.
+    /// When a peer that is throttled is to be read from again.
     pub(super) fn resumes(&self) -> Option<Instant> {
-        let meter = self.particulars.as_ref()?.meter.as_ref()?;
-        self.flags.throttled.then_some(meter.resumes)
+        Some(self.particulars.as_ref()?.meter.as_ref()?.resumes)
     }
 }
 
@@ -55,7 +61,7 @@ impl Peers {
     /// for this one alone.
     ///
     /// It begins with a full allowance. Use it for peers that are trusted with more once they are
-    /// known, or with less.
+    /// known, or with less. It is for peers: before `on_open` it has no effect.
     ///
     /// # Examples
     ///

@@ -87,6 +87,16 @@ impl Transport {
         }
     }
 
+    /// The address that the connection was made to, if it was made to any. Asks the system.
+    pub(super) fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Socket(Socket::Tcp(socket), _) => socket.local_addr().ok(),
+            #[cfg(unix)]
+            Self::Socket(Socket::Unix(_), _) => None,
+            Self::Memory(_) | Self::Unconnected => None,
+        }
+    }
+
     /// Whether this is the other end of a connection in memory.
     pub(super) fn is_other_end_of(&self, client: &MemoryStream) -> bool {
         matches!(self, Self::Memory(memory) if memory.0.is_connected_to(client))

@@ -4,6 +4,8 @@ use core::{error::Error, fmt};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
+use super::parameters::percent_decode;
+
 /// A name and a password.
 ///
 /// They are shown to the server or proxy they are meant for and to nobody else: not to where it
@@ -69,25 +71,6 @@ impl fmt::Display for InvalidCredentials {
 }
 
 impl Error for InvalidCredentials {}
-
-/// Decodes percent-encoding, or returns `None` if it is malformed or does not come to UTF-8.
-fn percent_decode(text: &str) -> Option<String> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        if byte != b'%' {
-            decoded.push(byte);
-            continue;
-        }
-        let (digits, after) = rest.split_at_checked(2)?;
-        let digit = |byte: u8| char::from(byte).to_digit(16);
-        let value = digit(digits[0])? << 4 | digit(digits[1])?;
-        decoded.push(u8::try_from(value).ok()?);
-        rest = after;
-    }
-    String::from_utf8(decoded).ok()
-}
 
 #[cfg(test)]
 mod tests {

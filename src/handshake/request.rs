@@ -1,8 +1,11 @@
 //! A request head, parsed and judged as HTTP. Whether it is a WebSocket handshake is not asked
 //! here.
 
+use std::borrow::Cow;
+
 use super::authority::Authority;
 use super::head::HeadLimits;
+use super::parameters;
 use super::received_fields::{FieldsError, ReceivedFields, parse_length};
 use super::refusal::Refusal;
 use super::request_line::{Method, RequestLine, Target};
@@ -81,9 +84,40 @@ impl<'h> Request<'h> {
         self.target.path
     }
 
-    /// What follows the `?` of the target.
+    /// What follows the `?` of the target, not decoded.
     pub fn query(&self) -> Option<&'h str> {
         self.target.query
+    }
+
+    /// The value of the first parameter of that name in the query, decoded: what browsers put there
+    /// with `URLSearchParams`.
+    ///
+    /// Returns `None` if there is none, or if it is malformed or not UTF-8. A parameter without `=`
+    /// has an empty value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wsloop::handshake::{HeadLimits, Request};
+    ///
+    /// let head = b"GET /chat?token=a%2Bb&room=tea+time HTTP/1.1\r\nHost: chat.example\r\n\r\n";
+    /// let request = Request::parse(head, &HeadLimits::default())?;
+    /// assert_eq!(request.query_value("room").as_deref(), Some("tea time"));
+    /// assert_eq!(request.query_value("token").as_deref(), Some("a+b"));
+    /// # Ok::<(), wsloop::Refusal>(())
+    /// ```
+    pub fn query_value(&self, name: &str) -> Option<Cow<'h, str>> {
+        parameters::query_value(self.query()?, name)
+    }
+
+    /// The value of the first cookie of that name, as it was sent.
+    ///
+    /// Cookies come along whichever page connects: that they are there says who the user is, and
+    /// not that the user meant to. What protects users is the
+    /// [origin check](super::OriginPolicy).
+    pub fn cookie(&self, name: &str) -> Option<&'h str> {
+        let mut fields = self.values("Cookie").filter_map(|value| str::from_utf8(value).ok());
+        fields.find_map(|field| parameters::cookie(field, name))
     }
 
     /// The minor version of HTTP: 0, or 1 for all above.

@@ -5,7 +5,12 @@ use serde_core::Deserialize;
 use super::Message;
 
 impl<'a> Message<'a> {
-    /// Parses the message as JSON. What is parsed may borrow from it, as `&str` does.
+    /// Parses the message as JSON.
+    ///
+    /// What is parsed may borrow from the message, as `&str` does. But there is nothing to borrow
+    /// where a string has an escape in it, such as `\"` or the `\u00e9` that many clients write for
+    /// `é`: into `&str`, such a string is an error. `String` takes them all, and so does `Cow<str>`,
+    /// which with `#[serde(borrow)]` borrows where it can.
     ///
     /// A binary message is parsed as well: JSON is UTF-8 wherever it is found (RFC 8259 §8.1), and
     /// some clients send it so. To take text alone, look at [`is_text`](Self::is_text).
@@ -24,6 +29,10 @@ impl<'a> Message<'a> {
     ///
     /// let (name, age): (&str, u8) = Message::Text(r#"["Ada", 36]"#).json()?;
     /// assert_eq!((name, age), ("Ada", 36));
+    ///
+    /// let escaped = Message::Text(r#""Zo\u00eb""#);
+    /// assert_eq!(escaped.json::<String>()?, "Zoë");
+    /// assert!(escaped.json::<&str>().is_err());
     ///
     /// let error = Message::Text(r#"["Ada", 3600]"#).json::<(&str, u8)>().unwrap_err();
     /// assert_eq!(

@@ -110,10 +110,15 @@ test("a name that is refused can be mended", async () => {
 
 test("names and texts are text, whatever they look like", async () => {
   const html = "<img src=x onerror=alert(1)>";
-  const ada = await enter("Ada"), mallory = await enter(html);
-  await shows(ada, html, "Ada (you)");
+  const [ada, mallory] = [await enter("Ada"), await open(browser, chat.page)];
+  pages.push(mallory);
+  // The page would show it as it is, but names of this kind are refused.
+  await signIn(mallory, html);
+  await says(mallory, "#messages .error", "letters and digits");
+  await signIn(mallory, "O'Mallory");
+  await shows(ada, "Ada (you)", "O'Mallory");
   await say(mallory, html);
-  await says(ada, "#messages li", `${html}: ${html}`);
+  await says(ada, "#messages li", `O'Mallory: ${html}`);
   assert.equal(await ada.locator("img").count(), 0);
 });
 

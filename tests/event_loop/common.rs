@@ -1,6 +1,7 @@
 //! Both ends of a connection: a raw client, and a handler that tells what it was told.
 
 mod client;
+mod random;
 mod script;
 mod scripted_server;
 mod server;
@@ -9,6 +10,7 @@ mod wire;
 use std::time::Duration;
 
 pub(crate) use self::client::{Client, REQUEST, Socket};
+pub(crate) use self::random::Random;
 pub(crate) use self::script::{Script, Told};
 pub(crate) use self::scripted_server::{ScriptedServer, accept};
 #[cfg(unix)]

@@ -21,11 +21,14 @@ fn a_loop_may_have_many_listeners() {
 
     let (mut script, told) = Script::echo();
     let teller = script.teller();
-    script.on_open = Box::new(move |peer| teller.tell(&peer.remote_addr().unwrap().to_string()));
+    script.on_open = Box::new(move |peer| {
+        let [from, to] = [peer.remote_addr(), peer.local_addr()].map(Option::unwrap);
+        teller.tell(&format!("{from} to {to}"));
+    });
     let server = Server::run(event_loop, addr, (script, told));
     for addr in addrs {
         let mut client = server.open_at(addr);
-        server.told.expect(&client.local_addr().to_string());
+        server.told.expect(&format!("{} to {addr}", client.local_addr()));
         client.send("81 05 'Hello'");
         client.expect("81 05 'Hello'");
         server.told.expect("text Hello");

@@ -25,6 +25,7 @@ mod lifecycle;
 mod listeners;
 #[cfg(unix)]
 mod many_peers;
+mod mixture;
 mod nesting;
 mod opening;
 mod proxies;

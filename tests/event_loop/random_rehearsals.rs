@@ -7,6 +7,8 @@ use wsloop::protocol::{Encoder, Piece};
 use wsloop::testing::{ClientId, Opening, Received, Rehearsal};
 use wsloop::{Close, CloseCode, Config, Handler, Message, Overflow, Peer, PeerId, Peers, TimerId};
 
+use super::common::Random;
+
 const SEEDS: u64 = 200;
 const STEPS: usize = 120;
 
@@ -83,7 +85,7 @@ fn whatever_clients_do_everyone_is_heard_in_order_and_every_end_is_told_once() {
 }
 
 fn rehearse(seed: u64) -> Vec<String> {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let overflow = [Overflow::Close, Overflow::DropMessage][random.below(2)];
     let config = Config::new()
         .high_water_mark(500 + random.below(2000))
@@ -188,17 +190,4 @@ fn listen(
 
 fn number(message: Message<'_>) -> u64 {
     message.as_text().unwrap().split(' ').nth(1).unwrap().parse().unwrap()
-}
-
-/// SplitMix64: the same numbers everywhere.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) as usize % limit
-    }
 }

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use wsloop::testing::Rehearsal;
 use wsloop::{CloseCode, Config, Excess, Rate, RateLimit};
 
 use super::common::{
     Client, Door, NEVER, REQUEST, Script, Server, Told, at_least, frame, masked, turn_until, wire,
 };
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// An allowance that does not grow back while a test runs.
 fn once(burst: u64) -> Rate {
@@ -291,22 +294,20 @@ fn whoever_is_held_up_is_not_silent() {
 
 #[test]
 fn a_message_that_is_held_up_does_not_take_too_long() {
-    let limit = RateLimit::new().messages(PAUSES);
+    // Five bytes at a time, five times as long apart as the message may take.
+    let limit = RateLimit::new().bytes(Rate::per_second(50).burst(7));
     let config = Config::new().rate_limit(limit).message_timeout(Some(TENTH));
     let server = Server::start(config, Script::echo());
-    let mut client = Client::connect(server.addr);
-    let frames = masked(&wire("01 01 'a'  89 00  00 01 'b'  89 00  80 01 'c'"));
-    client.write([REQUEST.as_bytes(), &frames].concat());
-    client.expect_opened();
-    client.expect("8A 00  8A 00  81 03 'abc'");
+    let mut client = server.open();
+    client.send("01 01 'a'  00 01 'b'  80 01 'c'");
+    client.expect("81 03 'abc'");
     // What is not complete when it is read from again has the time that it had left.
     client.send("01 01 'd'");
     client.expect("88 17 03F0 'message took too long'");
     client.send("88 02 03F0");
     client.expect_end();
-    for told in ["open", "ping", "ping", "text abc", "close 1008 clean MessageTimeout"] {
-        server.told.expect(told);
-    }
+    server.told.expect("text abc");
+    server.told.expect("close 1008 clean MessageTimeout");
     server.stop();
 }
 
@@ -334,6 +335,61 @@ fn a_message_that_was_held_up_has_as_much_time_left_as_before() {
         server.told.wait_for("close 1008 clean MessageTimeout");
         server.stop();
     }
+}
+
+/// A Ping a second is cheap, and would otherwise let a peer hold the memory of a message for ever.
+#[test]
+fn pings_in_the_middle_of_a_message_gain_no_time_for_it() {
+    let limit = RateLimit::new().messages(once(1));
+    let config = Config::new().rate_limit(limit).message_timeout(Some(60 * SECOND));
+    let (script, told) = Script::echo();
+    let mut rehearsal = Rehearsal::new(config, script);
+    let client = rehearsal.connect("/");
+    let pings = masked(&frame(0x89, b"")).repeat(600);
+    rehearsal.send_raw(client, &[masked(&wire("01 01 'a'")), pings].concat());
+    rehearsal.advance(59 * SECOND);
+    assert!(rehearsal.is_open(client));
+    rehearsal.advance(3 * SECOND);
+    assert!(!rehearsal.is_open(client));
+    assert_eq!(told.wait_for("close 1008 clean MessageTimeout").len(), 62);
+}
+
+/// It would otherwise keep its place among the connections for as long as what it has left behind
+/// lasts: an hour and a half for what fits into a read.
+#[test]
+fn whoever_has_gone_while_held_up_is_not_kept_for_long() {
+    for reset in [false, true] {
+        let config = Config::new().rate_limit(RateLimit::new().messages(once(1)));
+        let (script, told) = Script::echo();
+        let mut rehearsal = Rehearsal::new(config.close_timeout(5 * SECOND), script);
+        let client = rehearsal.connect("/");
+        rehearsal.send_raw(client, &masked(&frame(0x8A, b"")).repeat(10_000));
+        rehearsal.advance(10 * SECOND);
+        match reset {
+            false => rehearsal.end_stream(client),
+            true => rehearsal.reset(client),
+        }
+        rehearsal.advance(4 * SECOND);
+        assert!(rehearsal.peer_id(client).is_some() || reset);
+        assert_eq!(rehearsal.peers().len(), 1);
+        rehearsal.advance(2 * SECOND);
+        assert!(rehearsal.peers().is_empty());
+        told.wait_for("close 1006 unclean EndOfStream");
+    }
+}
+
+#[test]
+fn what_comes_right_behind_the_request_is_counted_as_well() {
+    let (mut event_loop, door) = Door::new(closing(RateLimit::new().bytes(once(20))));
+    let (mut script, told) = Script::echo();
+    let mut client = door.connect();
+    client.write([REQUEST.as_bytes(), &letters(b'a'..=b'c')].concat());
+    turn_until(&mut event_loop, &mut script, |_, _| client.has_input());
+    client.expect_opened();
+    client.expect(TOO_MUCH);
+    client.send("88 02 03F0");
+    turn_until(&mut event_loop, &mut script, |event_loop, _| event_loop.peers().is_empty());
+    assert_eq!(told.so_far(), ["open", CLOSED]);
 }
 
 /// At a message per second it would take longer than any test.
@@ -398,6 +454,6 @@ fn the_loop_rests_while_a_peer_is_held_up() {
         heard += told.so_far().len();
         heard == 11
     });
-    // The rate allows two at a time: so that is five pauses, with a few turns for each.
+    // That is ten pauses, with a few turns for each.
     assert!(turns < 50, "{turns} turns");
 }

@@ -37,6 +37,17 @@ fn persist(remote: &Remote, id: PeerId, message: impl Into<SharedMessage>) {
     result.expect("there is a loop");
 }
 
+/// The only peer is closed by a shutdown, and the loop ends.
+#[track_caller]
+fn expect_shutdown(mut server: Server, mut client: Client) {
+    client.expect("88 02 03E9");
+    client.send("88 02 03E9");
+    client.expect_end();
+    server.join();
+    server.told.expect("close 1001 clean Shutdown");
+    server.stop();
+}
+
 /// So little is sent to each peer that none can be too slow for it: 56 kB.
 #[test]
 fn of_800_000_messages_from_8_threads_each_arrives_once_and_in_the_order_of_its_thread() {
@@ -146,7 +157,7 @@ fn a_decision_comes_before_what_its_thread_asks_behind_it() {
 #[test]
 fn a_shutdown_comes_behind_what_its_thread_asked_before() {
     const MESSAGES: usize = 5000;
-    let mut server = Server::echo();
+    let server = Server::echo();
     let mut client = server.open();
     for _ in 0..MESSAGES {
         server.remote.broadcast("bye").unwrap();
@@ -154,12 +165,7 @@ fn a_shutdown_comes_behind_what_its_thread_asked_before() {
     server.remote.shutdown(NEVER);
     server.remote.broadcast("too late").unwrap();
     client.expect_bytes(&frame(0x81, b"bye").repeat(MESSAGES));
-    client.expect("88 02 03E9");
-    client.send("88 02 03E9");
-    client.expect_end();
-    server.join();
-    server.told.expect("close 1001 clean Shutdown");
-    server.stop();
+    expect_shutdown(server, client);
 }
 
 #[test]
@@ -472,13 +478,8 @@ fn a_panic_loses_nothing_that_was_asked() {
 
 #[test]
 fn a_task_that_shuts_down_ends_the_loop() {
-    let mut server = Server::echo();
-    let mut client = server.open();
+    let server = Server::echo();
+    let client = server.open();
     server.remote.run(|peers| peers.shutdown(NEVER)).unwrap();
-    client.expect("88 02 03E9");
-    client.send("88 02 03E9");
-    client.expect_end();
-    server.join();
-    server.told.expect("close 1001 clean Shutdown");
-    server.stop();
+    expect_shutdown(server, client);
 }

@@ -157,8 +157,8 @@ fn who_is_not_let_in_is_counted_by_its_cause() {
     }
 }
 
-#[test]
-fn whose_time_is_up_before_it_is_let_in_is_counted_by_what_it_waited_for() {
+/// A script that decides about no request: it keeps them all waiting.
+fn undecided() -> Script {
     let (mut script, _told) = Script::echo();
     let mut deferred = Vec::new();
     script.on_request = Box::new(move |_, request| {
@@ -166,6 +166,12 @@ fn whose_time_is_up_before_it_is_let_in_is_counted_by_what_it_waited_for() {
         deferred.push(decision);
         answer
     });
+    script
+}
+
+#[test]
+fn whose_time_is_up_before_it_is_let_in_is_counted_by_what_it_waited_for() {
+    let mut script = undecided();
     let config = patient().handshake_timeout(SOON).close_timeout(SOON);
     let (mut event_loop, door) = Door::new(config);
     let clients = ["", "GET / HT", REQUEST].map(|sent| {
@@ -182,13 +188,7 @@ fn whose_time_is_up_before_it_is_let_in_is_counted_by_what_it_waited_for() {
 
 #[test]
 fn those_for_whom_there_is_no_room_are_counted() {
-    let (mut script, _told) = Script::echo();
-    let mut deferred = Vec::new();
-    script.on_request = Box::new(move |_, request| {
-        let (answer, decision) = request.defer();
-        deferred.push(decision);
-        answer
-    });
+    let mut script = undecided();
     let (mut event_loop, door) = Door::new(patient().max_handshakes(2));
     // One after the other, so that none has to give way before it has asked.
     let _asking = [1, 2, 3, 4, 5].map(|number| {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
+use wsloop::testing::{Opening, Rehearsal};
 use wsloop::{
     CloseCode, Config, Delivery, Handler, Message, MessageType, Overflow, Peer, PeerId, Peers,
     Piece, SendStatus, SharedMessage, StreamError,
@@ -365,6 +366,49 @@ fn whoever_was_told_that_a_peer_is_congested_is_told_when_it_is_not() {
     stage.client.expect("80 00");
     stage.client.expect_bytes(&frame(0x82, &[0; 600]));
     stage.close();
+}
+
+/// What waits for the message's end is not in the way of its fragments, of which all that are
+/// written in a turn go out together.
+#[test]
+fn fragments_are_not_written_one_by_one_because_much_waits_for_them() {
+    let mut stage = Stage::new(patient().high_water_mark(1000));
+    stage.order("begin text", "Queued");
+    let queued = stage.run(|peers, id| {
+        assert_eq!(peers.send(id, &[0; 2000]), SendStatus::Congested);
+        for _ in 0..3 {
+            assert_eq!(peers.write(id, "x"), Ok(SendStatus::Queued));
+        }
+        peers.queued_bytes(id)
+    });
+    assert_eq!(queued, 2004 + 3 * 3);
+    stage.client.expect("01 01 'x'  00 01 'x'  00 01 'x'");
+    stage.order("finish", "Congested");
+    stage.server.told.expect("drain");
+    stage.client.expect("80 00");
+    stage.client.expect_bytes(&frame(0x82, &[0; 2000]));
+    stage.close();
+}
+
+/// As is whoever finds that there is no room at all.
+#[test]
+fn whoever_was_refused_room_behind_a_message_is_told_when_there_is_some() {
+    let (script, told) = obedient();
+    let config = patient().write_queue_limit(1000).overflow(Overflow::DropMessage);
+    let mut rehearsal = Rehearsal::new(config, script);
+    let client = rehearsal.connect(Opening::new("/").buffer(200));
+    let id = rehearsal.peer_id(client).unwrap();
+    rehearsal.stop_reading(client);
+    let peers = rehearsal.peers();
+    peers.begin_message(id, MessageType::Binary).unwrap();
+    assert_eq!(peers.send(id, &[0; 900]), SendStatus::Queued);
+    assert_eq!(peers.write(id, &[0; 900]), Ok(SendStatus::Queued));
+    assert_eq!(peers.send(id, &[0; 500]), SendStatus::Dropped);
+    rehearsal.go_on_reading(client);
+    rehearsal.peers().finish(id).unwrap();
+    rehearsal.run();
+    told.expect("open");
+    told.expect("drain");
 }
 
 /// What the policy does about fragments is what it does about messages.

@@ -7,10 +7,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
 use loom::sync::Notify;
 use loom::thread::{self, JoinHandle};
 
+use super::super::deferred::Deferred;
 use super::super::errands::Errands;
 use super::super::{PeerId, Peers, Remote, SharedMessage};
 use super::*;
@@ -21,6 +23,7 @@ const ALL: usize = usize::MAX;
 /// A loop that waits as one does for an eventfd: a wake-up that nobody waits for is kept.
 struct Loop {
     errands: Errands,
+    room: usize,
     bell: Arc<Notify>,
     /// How many times it was woken.
     wakes: Arc<AtomicUsize>,
@@ -37,7 +40,7 @@ impl Loop {
             }
         };
         let room = Load { errands, bytes: ALL };
-        Self { errands: Errands::new(Inbox::new(room, wake)), bell, wakes }
+        Self { errands: Errands::new(Inbox::new(room, wake)), room: errands, bell, wakes }
     }
 
     fn remote(&self) -> Remote {
@@ -52,6 +55,8 @@ impl Loop {
             self.errands.call();
         }
         self.errands.fetch(batch);
+        // More waits at no time than may, wherever it does.
+        assert!(self.errands.inbox().lock().load.errands <= self.room);
         let done = (0..most).map_while(|_| self.errands.next()).map(about).collect();
         self.errands.release();
         done
@@ -143,6 +148,26 @@ fn a_batch_that_was_handed_in_before_it_was_fetched_takes_one_wake_up() {
         assert_eq!(event_loop.turn(ALL, ALL).len(), 4);
         assert_eq!(event_loop.wakes.load(SeqCst), 1);
         assert!(!event_loop.errands.are_waiting());
+    });
+}
+
+/// A decision that a thread drops, as one that it makes, finds no inbox closed but not emptied.
+#[test]
+fn what_is_never_refused_is_left_in_no_inbox_without_a_loop() {
+    check(None, || {
+        let event_loop = Loop::new(ALL);
+        let inbox = Arc::clone(event_loop.errands.inbox());
+        let deferred = Deferred::new(&inbox, PeerId::new(0, 0));
+        let threads = [
+            thread::spawn(move || drop(deferred)),
+            thread::spawn({
+                let remote = event_loop.remote();
+                move || remote.shutdown(Duration::ZERO)
+            }),
+        ];
+        drop(event_loop);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert!(inbox.lock().errands.is_empty());
     });
 }
 
