@@ -649,9 +649,10 @@ fn no_thread_stays_behind_when_the_loop_is_gone() {
         names.filter(|name| name == b"wsloop-resolver\n").count()
     };
     let mut event_loop = EventLoop::new().unwrap();
-    // As many names as there may be threads, and more.
-    let ids: Vec<_> =
-        (0..20).map(|n| event_loop.connect(&format!("ws://name-{n}.invalid")).unwrap()).collect();
+    // As many names as there may be threads, and more. With another port it is another one.
+    let ids: Vec<_> = (1..=20)
+        .map(|port| event_loop.connect(&format!("ws://localhost:{port}")).unwrap())
+        .collect();
     let mut outcomes = Outcomes::default();
     turn_until(&mut event_loop, &mut outcomes, |_, outcomes| outcomes.errors.len() == ids.len());
     assert!((1..=8).contains(&threads()), "{}", threads());
