@@ -134,6 +134,8 @@ mod accept_key;
 mod authority;
 mod client;
 mod credentials;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod extensions;
 mod fields;
 mod forwarded;
@@ -162,6 +164,8 @@ mod url;
 
 pub use client::{ClientHandshake, ClientRequest, Established, InvalidOffer, RedirectError, Reply};
 pub use credentials::{Credentials, InvalidCredentials};
+#[cfg(feature = "deflate")]
+pub use deflate::DeflateOptions;
 pub use extensions::{Extension, Parameter};
 pub use fields::InvalidField;
 pub use forwarded::{Forwarded, InvalidNetwork, ProxyField, TrustedProxies};

@@ -16,6 +16,8 @@ mod close;
 pub(crate) mod closing;
 mod connection;
 mod decoder;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod encoder;
 pub mod frame;
 #[cfg(feature = "json")]
@@ -30,6 +32,8 @@ mod wire;
 #[cfg(feature = "client")]
 pub(crate) use self::{connection::keep_little, decoder::Ready};
 
+#[cfg(feature = "deflate")]
+pub use self::deflate::DeflateParameters;
 pub use self::{
     close::{CloseBody, CloseCode, InvalidCloseCode},
     connection::{Connection, Sender},

@@ -1,6 +1,8 @@
 //! The client's side of the opening handshake, RFC 6455 §4.1: is the answer what we asked for?
 
 use super::accept_key::{accept_written_key, written_key};
+#[cfg(feature = "deflate")]
+use super::deflate::{self, DeflateOptions};
 use super::extensions::{Extension, Extensions, Malformed};
 use super::received_fields::{ReceivedFields, parse_length};
 use super::response_error::ResponseError;
@@ -8,6 +10,8 @@ use super::response_head::{ResponseHead, ResponseLimits};
 use super::response_reader::{Answer, RequestKind, ResponseReader};
 use super::server_refusal::ServerRefusal;
 use super::subprotocol::Subprotocols;
+#[cfg(feature = "deflate")]
+use crate::protocol::DeflateParameters;
 
 pub use self::request::{ClientRequest, InvalidOffer, RedirectError};
 
@@ -56,6 +60,8 @@ pub struct ClientHandshake {
     subprotocols: Subprotocols,
     requires_subprotocol: bool,
     extensions: Extensions,
+    #[cfg(feature = "deflate")]
+    deflate: Option<DeflateOptions>,
 }
 
 /// What a server answers.
@@ -80,7 +86,9 @@ impl ClientHandshake {
             accept_key: accept_written_key(&written_key(key)),
             subprotocols: request.subprotocols.clone(),
             requires_subprotocol: request.requires_subprotocol,
-            extensions: request.extensions.clone(),
+            extensions: request.offered_extensions().into_owned(),
+            #[cfg(feature = "deflate")]
+            deflate: request.deflate,
         }
     }
 
@@ -148,8 +156,16 @@ impl ClientHandshake {
         }
         check_content(&fields)?;
         let extensions = self.agreed_extensions(&fields)?;
+        #[cfg(feature = "deflate")]
+        let deflate = self.agreed_deflate(&extensions)?;
         let subprotocol = self.agreed_subprotocol(&fields)?;
-        Ok(Established { subprotocol, extensions, head })
+        Ok(Established {
+            subprotocol,
+            extensions,
+            #[cfg(feature = "deflate")]
+            deflate,
+            head,
+        })
     }
 
     fn agreed_extensions(&self, fields: &ReceivedFields<'_>) -> Result<Extensions, ResponseError> {
@@ -167,6 +183,17 @@ impl ClientHandshake {
             names.push(extension.name());
         }
         Ok(agreed)
+    }
+
+    /// Judges the answer to our offer to compress. One that the application wrote is its to judge.
+    #[cfg(feature = "deflate")]
+    fn agreed_deflate(
+        &self,
+        agreed: &Extensions,
+    ) -> Result<Option<DeflateParameters>, ResponseError> {
+        let Some(options) = self.deflate else { return Ok(None) };
+        let answer = agreed.iter().find(|extension| extension.name() == deflate::NAME);
+        answer.map(|answer| options.judge(&answer)).transpose()
     }
 
     fn agreed_subprotocol(
@@ -199,6 +226,8 @@ fn check_content(fields: &ReceivedFields<'_>) -> Result<(), ResponseError> {
 pub struct Established {
     subprotocol: Option<Box<str>>,
     extensions: Extensions,
+    #[cfg(feature = "deflate")]
+    deflate: Option<DeflateParameters>,
     head: ResponseHead,
 }
 
@@ -210,9 +239,17 @@ impl Established {
 
     /// The extensions in use, each one that was offered, in the order in which they apply.
     ///
-    /// Whether their parameters answer what was offered has not been checked.
+    /// Whether their parameters answer what was offered has not been checked, but for those of
+    /// permessage-deflate where [`ClientRequest`] was told to offer it.
     pub fn extensions(&self) -> impl Iterator<Item = Extension<'_>> {
         self.extensions.iter()
+    }
+
+    /// How messages may be compressed, if [`ClientRequest::deflate`] offered it and the server
+    /// agreed.
+    #[cfg(feature = "deflate")]
+    pub fn deflate(&self) -> Option<DeflateParameters> {
+        self.deflate
     }
 
     /// The head of the answer, with the cookies that it sets.

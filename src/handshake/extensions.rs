@@ -37,6 +37,12 @@ impl Extensions {
         Ok(())
     }
 
+    /// The same, and one more that is known to be valid.
+    #[cfg(feature = "deflate")]
+    pub(super) fn with(&self, extension: &str) -> Self {
+        Self { list: format!("{}{extension},", self.list) }
+    }
+
     /// The offered extensions, the preferred one first.
     pub(super) fn iter(&self) -> impl Iterator<Item = Extension<'_>> {
         let mut cursor = Cursor { rest: &self.list };

@@ -2,9 +2,13 @@
 
 use core::{error::Error, fmt};
 
+#[cfg(feature = "deflate")]
+use super::deflate::DeflateOptions;
 use super::extensions::{Extension, Extensions};
 use super::fields::{Fields, InvalidField};
 use super::subprotocol::Subprotocols;
+#[cfg(feature = "deflate")]
+use crate::protocol::DeflateParameters;
 
 /// A client's offer to speak WebSocket: all that is needed to accept it, now or later.
 ///
@@ -88,9 +92,29 @@ impl Offer {
             output.extend_from_slice(name.as_bytes());
         }
         output.extend_from_slice(b"\r\n");
+        #[cfg(feature = "deflate")]
+        let deflate = self.accept_deflate(acceptance, output);
         output.extend_from_slice(acceptance.fields.as_bytes());
         output.extend_from_slice(b"\r\n");
-        Ok(Agreement { subprotocol })
+        Ok(Agreement {
+            subprotocol,
+            #[cfg(feature = "deflate")]
+            deflate,
+        })
+    }
+
+    /// Appends the line that accepts compression, if it is offered in a way that we accept.
+    #[cfg(feature = "deflate")]
+    fn accept_deflate(
+        &self,
+        acceptance: &Acceptance,
+        output: &mut Vec<u8>,
+    ) -> Option<DeflateParameters> {
+        let (agreed, answer) = acceptance.deflate?.accept(self.extensions())?;
+        output.extend_from_slice(b"Sec-WebSocket-Extensions: ");
+        output.extend_from_slice(answer.as_bytes());
+        output.extend_from_slice(b"\r\n");
+        Some(agreed)
     }
 }
 
@@ -100,6 +124,8 @@ impl Offer {
 #[derive(Clone, Debug, Default)]
 pub struct Acceptance {
     subprotocol: Choice,
+    #[cfg(feature = "deflate")]
+    deflate: Option<DeflateOptions>,
     fields: Fields,
 }
 
@@ -135,6 +161,34 @@ impl Acceptance {
         self
     }
 
+    /// Accepts an offer to compress messages, the first that these options allow.
+    ///
+    /// If there is none, the connection goes on without compression: see [`Agreement::deflate`].
+    ///
+    /// This is for who reads and writes frames with [`protocol`](crate::protocol). The event loop
+    /// does not compress yet: what it accepts must not agree to it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wsloop::handshake::{Acceptance, DeflateOptions};
+    /// # use wsloop::handshake::{Offer, UnofferedSubprotocol};
+    /// use wsloop::protocol::Connection;
+    ///
+    /// # fn accept(offer: &Offer, output: &mut Vec<u8>) -> Result<Connection, UnofferedSubprotocol> {
+    /// let acceptance = Acceptance::new().deflate(DeflateOptions::default());
+    /// let agreement = offer.accept(&acceptance, output)?;
+    /// let connection = Connection::server();
+    /// # Ok(connection)
+    /// # }
+    /// ```
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(mut self, options: DeflateOptions) -> Self {
+        self.deflate = Some(options);
+        self
+    }
+
     /// Adds a header field to the response, without the whitespace around its value.
     ///
     /// # Errors
@@ -151,12 +205,20 @@ impl Acceptance {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Agreement {
     subprotocol: Option<Box<str>>,
+    #[cfg(feature = "deflate")]
+    deflate: Option<DeflateParameters>,
 }
 
 impl Agreement {
     /// The subprotocol in use.
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
+    }
+
+    /// How messages may be compressed, if that is agreed on.
+    #[cfg(feature = "deflate")]
+    pub fn deflate(&self) -> Option<DeflateParameters> {
+        self.deflate
     }
 
     /// The subprotocol in use, to keep.

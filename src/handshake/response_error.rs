@@ -49,6 +49,8 @@ pub enum ResponseError {
     UnofferedExtension,
     /// An extension is agreed to twice (RFC 6455 §9.1).
     RepeatedExtension,
+    /// permessage-deflate, with parameters that do not answer our offer (RFC 7692 §7.1).
+    Deflate,
     /// A subprotocol that was not offered, or a list of several (RFC 6455 §4.1).
     UnofferedSubprotocol,
     /// `Sec-WebSocket-Protocol` is repeated (RFC 6455 §11.3.4).
@@ -80,6 +82,7 @@ impl fmt::Display for ResponseError {
             Self::Extensions => "malformed Sec-WebSocket-Extensions",
             Self::UnofferedExtension => "an extension that we did not offer",
             Self::RepeatedExtension => "the same extension twice, expected it once",
+            Self::Deflate => "permessage-deflate with parameters that do not answer our offer",
             Self::UnofferedSubprotocol => "expected one of the subprotocols that we offered",
             Self::RepeatedSubprotocol => "expected at most one Sec-WebSocket-Protocol",
             Self::NoSubprotocol => "no subprotocol, expected one of those that we offered",

@@ -1,9 +1,12 @@
 //! What a client asks a server, RFC 6455 §4.1.
 
 use core::{error::Error, fmt};
+use std::borrow::Cow;
 
 use crate::handshake::accept_key::written_key;
 use crate::handshake::credentials::Credentials;
+#[cfg(feature = "deflate")]
+use crate::handshake::deflate::DeflateOptions;
 use crate::handshake::extensions::Extensions;
 use crate::handshake::fields::{Fields, InvalidField};
 use crate::handshake::subprotocol::Subprotocols;
@@ -47,6 +50,8 @@ pub struct ClientRequest {
     pub(super) subprotocols: Subprotocols,
     pub(super) requires_subprotocol: bool,
     pub(super) extensions: Extensions,
+    #[cfg(feature = "deflate")]
+    pub(super) deflate: Option<DeflateOptions>,
     fields: Fields,
     /// The value of `Cookie`, of which there is never more than one (RFC 6265 §5.4).
     cookies: Vec<u8>,
@@ -69,6 +74,8 @@ impl ClientRequest {
             subprotocols: Subprotocols::default(),
             requires_subprotocol: false,
             extensions: Extensions::default(),
+            #[cfg(feature = "deflate")]
+            deflate: None,
             fields: Fields::default(),
             cookies: Vec::new(),
             redirects: 0,
@@ -99,8 +106,8 @@ impl ClientRequest {
     /// Offers an extension, with its parameters as in `x-lines; size=10`.
     ///
     /// What the server agrees to is in [`Established::extensions`](super::Established::extensions).
-    /// It is then for whoever reads and writes the frames to do as agreed; the frames of
-    /// [`protocol`](crate::protocol) know no extension.
+    /// It is then for whoever reads and writes the frames to do as agreed; of all extensions,
+    /// [`protocol`](crate::protocol) knows permessage-deflate alone, with the feature `deflate`.
     ///
     /// # Errors
     ///
@@ -112,6 +119,21 @@ impl ClientRequest {
             return Err(InvalidOffer::Extension);
         }
         Ok(self)
+    }
+
+    /// Offers to compress messages (RFC 7692), after the extensions offered before.
+    ///
+    /// What the server agrees to is in [`Established::deflate`](super::Established::deflate). An
+    /// answer that does not fit these options fails the handshake. Only the options of the last
+    /// call are offered.
+    ///
+    /// This is for who reads and writes frames with [`protocol`](crate::protocol). The clients of
+    /// this crate do not compress yet: what they connect with must not offer it.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(mut self, options: DeflateOptions) -> Self {
+        self.deflate = Some(options);
+        self
     }
 
     /// Adds a header field, without the whitespace around its value.
@@ -193,7 +215,7 @@ impl ClientRequest {
         if !subprotocols.is_empty() {
             write(&[b"Sec-WebSocket-Protocol: ", subprotocols.join(", ").as_bytes(), b"\r\n"]);
         }
-        if let Some(extensions) = self.extensions.line() {
+        if let Some(extensions) = self.offered_extensions().line() {
             write(&[b"Sec-WebSocket-Extensions: ", extensions.as_bytes(), b"\r\n"]);
         }
         if let Some(credentials) = &self.credentials
@@ -205,6 +227,15 @@ impl ClientRequest {
             write(&[b"Cookie: ", &self.cookies, b"\r\n"]);
         }
         write(&[self.fields.as_bytes(), b"\r\n"]);
+    }
+
+    /// All extensions that are offered, the preferred one first.
+    pub(super) fn offered_extensions(&self) -> Cow<'_, Extensions> {
+        #[cfg(feature = "deflate")]
+        if let Some(deflate) = self.deflate {
+            return Cow::Owned(self.extensions.with(&deflate.offer()));
+        }
+        Cow::Borrowed(&self.extensions)
     }
 
     /// Follows a redirection: the request that `refusal` asks for instead of this one.

@@ -833,3 +833,35 @@ proptest! {
         }
     }
 }
+
+#[cfg(feature = "deflate")]
+#[test]
+fn an_offer_to_compress_must_be_answered_as_it_was_made() {
+    use crate::handshake::DeflateOptions;
+
+    let name = "Sec-WebSocket-Extensions";
+    let request = offering(&[], &["x"]).deflate(DeflateOptions::default());
+    let offer = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+                 client_max_window_bits";
+    assert!(encode(&request).contains(&format!("\r\n{name}: x,{offer}\r\n")));
+
+    let none = established(&request, &response().with(name, &["x"]));
+    assert_eq!(none.deflate(), None);
+    let answer = "x, permessage-deflate; server_no_context_takeover";
+    let agreed = established(&request, &response().with(name, &[answer])).deflate().unwrap();
+    assert!(agreed.server_no_context_takeover && agreed.client_no_context_takeover);
+
+    for (answer, error) in [
+        ("permessage-deflate", ResponseError::Deflate),
+        ("permessage-deflate; foo", ResponseError::Deflate),
+        ("permessage-deflate, permessage-deflate", ResponseError::RepeatedExtension),
+        ("permessage-deflate;", ResponseError::Extensions),
+    ] {
+        let (reply, _) = deliver_in_all_ways(&request, &response().with(name, &[answer]).encode());
+        assert_eq!(reply, Err(error), "{answer}");
+    }
+    // An offer that the application wrote is its own to judge.
+    let by_hand = offering(&[], &["permessage-deflate"]);
+    let answer = response().with(name, &["permessage-deflate; foo"]);
+    assert_eq!(established(&by_hand, &answer).deflate(), None);
+}

@@ -427,3 +427,34 @@ proptest! {
         }
     }
 }
+
+#[cfg(feature = "deflate")]
+#[test]
+fn compression_is_agreed_on_only_where_both_want_it() {
+    use crate::handshake::DeflateOptions;
+
+    let name = "Sec-WebSocket-Extensions";
+    let acceptance = Acceptance::new().deflate(DeflateOptions::default());
+    let policy = Policy::default();
+    let line = |handshake: &Handshake, acceptance: &Acceptance| {
+        let offer = offer(&policy, handshake.clone());
+        let agreed = offer.accept(acceptance, &mut Vec::new()).unwrap().deflate();
+        let response = accept(&offer, acceptance);
+        let line = response.lines().find(|line| line.starts_with(name)).map(str::to_owned);
+        assert_eq!(agreed.is_some(), line.is_some());
+        line
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(line(&Handshake::new().with(name, &none), &acceptance), None);
+    assert_eq!(line(&Handshake::new().with(name, &["permessage-deflate; foo"]), &acceptance), None);
+
+    let offered =
+        Handshake::new().with(name, &["x, permessage-deflate; foo", "permessage-deflate"]);
+    assert_eq!(line(&offered, &Acceptance::new()), None);
+    let expected = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+    assert_eq!(line(&offered, &acceptance), Some(format!("{name}: {expected}")));
+
+    // A malformed field is another matter (RFC 6455 §9.1).
+    check(name, &["permessage-deflate;"], 400);
+    check(name, &["permessage-deflate; server_max_window_bits="], 400);
+}

@@ -1,0 +1,5 @@
+//! permessage-deflate, RFC 7692, apart from how it is negotiated.
+
+mod parameters;
+
+pub use self::parameters::DeflateParameters;
