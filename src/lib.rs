@@ -48,6 +48,8 @@
 //! * `event-loop` (default): the `event_loop` module, with mio.
 //! * `client` (default): the `client` module, with nothing but the standard library and random
 //!   numbers. Without this and the event loop, the crate is the two lower layers alone.
+//! * `deflate`: permessage-deflate (RFC 7692) in [`handshake`] and [`protocol`], by way of `zlib-rs`.
+//!   The event loop and the client do not use it yet.
 //! * `json`: `Message::json` parses messages, and `send_json`, `broadcast_json` and `publish_json`
 //!   on peers send values, by way of `serde`. Without the loop, there is the parsing alone.
 

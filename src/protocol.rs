@@ -33,7 +33,7 @@ mod wire;
 pub(crate) use self::{connection::keep_little, decoder::Ready};
 
 #[cfg(feature = "deflate")]
-pub use self::deflate::DeflateParameters;
+pub use self::deflate::{Compressor, CompressorOptions, Decompressor, DeflateParameters};
 pub use self::{
     close::{CloseBody, CloseCode, InvalidCloseCode},
     connection::{Connection, Sender},

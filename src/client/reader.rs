@@ -292,6 +292,8 @@ impl Found {
             }
             (Ready::Lent(_), Event::Ping(payload)) => Self::Ping(before_end(payload)),
             (Ready::Lent(_), Event::Pong(payload)) => Self::Pong(before_end(payload)),
+            #[cfg(feature = "deflate")]
+            (Ready::Inflated { .. }, _) => unreachable!("messages are received whole"),
             (Ready::Lent(_), Event::Piece(_)) | (Ready::Character { .. }, _) => {
                 unreachable!("messages are received whole")
             }

@@ -178,7 +178,10 @@ impl Acceptance {
     /// # fn accept(offer: &Offer, output: &mut Vec<u8>) -> Result<Connection, UnofferedSubprotocol> {
     /// let acceptance = Acceptance::new().deflate(DeflateOptions::default());
     /// let agreement = offer.accept(&acceptance, output)?;
-    /// let connection = Connection::server();
+    /// let connection = match agreement.deflate() {
+    ///     Some(parameters) => Connection::server().deflate(parameters),
+    ///     None => Connection::server(),
+    /// };
     /// # Ok(connection)
     /// # }
     /// ```

@@ -1,5 +1,7 @@
 //! The whole protocol after the opening handshake, for those who bring their own transport.
 
+#[cfg(feature = "deflate")]
+mod deflating;
 mod output;
 mod sender;
 

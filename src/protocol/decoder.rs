@@ -5,6 +5,8 @@
 
 mod buffer;
 mod header;
+#[cfg(feature = "deflate")]
+mod inflating;
 
 use core::mem;
 
@@ -12,6 +14,8 @@ use self::{
     buffer::Buffer,
     header::{Content, CutHeader, Frame},
 };
+#[cfg(feature = "deflate")]
+use super::Decompressor;
 use super::{
     CloseBody, Message, Piece, Role, Violation,
     utf8::{self, Valid, Validator},
@@ -76,6 +80,11 @@ pub struct Decoder {
     character: [u8; 4],
     /// The payload of a cut control frame, kept apart since it may be amid a message.
     control: Vec<u8>,
+    /// Whether compressed messages may refer to those before them.
+    #[cfg(feature = "deflate")]
+    context_takeover: bool,
+    #[cfg(feature = "deflate")]
+    decompressor: Option<Box<Decompressor>>,
 }
 
 /// What the next byte belongs to.
@@ -97,6 +106,7 @@ struct InProgress {
     size: u64,
     /// Whether a piece of it has been handed out.
     begun: bool,
+    compressed: bool,
 }
 
 /// An event that is complete, and where its data is.
@@ -106,6 +116,9 @@ pub(crate) enum Ready<'i> {
     Lent(Event<'i>),
     /// A message, in the buffer.
     Assembled,
+    /// A piece, which was inflated into the buffer.
+    #[cfg(feature = "deflate")]
+    Inflated { first: bool, last: bool },
     /// A piece that is a character of which an earlier part of the input had the beginning.
     Character { character: char, first: bool, last: bool },
     /// A control frame, kept apart.
@@ -133,13 +146,18 @@ impl Decoder {
             utf8: Validator::new(),
             character: [0; 4],
             control: Vec::new(),
+            #[cfg(feature = "deflate")]
+            context_takeover: false,
+            #[cfg(feature = "deflate")]
+            decompressor: None,
         }
     }
 
     /// Sets how long a message may be, in bytes: 16 MiB by default.
     ///
     /// A message of just this size is accepted. The frame that takes a message over it fails from
-    /// its header alone, with [`Violation::MessageTooBig`].
+    /// its header alone, with [`Violation::MessageTooBig`]. A compressed message is measured
+    /// inflated, and fails at the first byte too many, of which no more is inflated.
     #[must_use]
     pub const fn max_message_size(mut self, bytes: u64) -> Self {
         self.max_message_size = bytes;
@@ -253,6 +271,10 @@ impl Decoder {
         Ok(match ready {
             Ready::Lent(event) => event,
             Ready::Assembled => Event::Message(self.buffer.message()),
+            #[cfg(feature = "deflate")]
+            Ready::Inflated { first, last } => {
+                Event::Piece(Piece { message: self.buffer.message(), first, last })
+            }
             Ready::Character { character, first, last } => {
                 let message = Message::Text(character.encode_utf8(&mut self.character));
                 Event::Piece(Piece { message, first, last })
@@ -307,8 +329,9 @@ impl Decoder {
         mut frame: Frame,
         input: &mut &'i mut [u8],
     ) -> Result<Option<Ready<'i>>, Violation> {
-        let Frame { content, fin, remaining, .. } = frame;
-        let alone = content.is_control() || fin && self.message.is_none() && !self.in_pieces;
+        let Frame { content, fin, compressed, remaining, .. } = frame;
+        let whole = fin && self.message.is_none() && !self.in_pieces && !compressed;
+        let alone = content.is_control() || whole;
         if alone && remaining <= input.len() as u64 {
             self.end_frame(content);
             let payload = frame.receive(input, usize::MAX);
@@ -320,7 +343,11 @@ impl Decoder {
         } else {
             let message = self.message.get_or_insert_with(|| {
                 self.buffer.begin(content == Content::Text);
-                InProgress { content, size: 0, begun: false }
+                #[cfg(feature = "deflate")]
+                if compressed {
+                    inflating::begin(&mut self.decompressor, self.context_takeover);
+                }
+                InProgress { content, size: 0, begun: false, compressed }
             });
             message.size += remaining;
         }
@@ -334,6 +361,10 @@ impl Decoder {
         mut frame: Frame,
         input: &mut &'i mut [u8],
     ) -> Result<Option<Ready<'i>>, Violation> {
+        #[cfg(feature = "deflate")]
+        if frame.compressed {
+            return self.receive_compressed(frame, input);
+        }
         // In pieces, a character that was cut is one by itself, and is completed first.
         let most = match self.utf8.missing() {
             missing @ 1.. if self.in_pieces && frame.content == Content::Text => missing,
@@ -403,6 +434,8 @@ impl Ready<'_> {
             Self::Lent(Event::Message(_) | Event::Piece(_))
             | Self::Assembled
             | Self::Character { .. } => true,
+            #[cfg(feature = "deflate")]
+            Self::Inflated { .. } => true,
             Self::Lent(Event::Ping(_) | Event::Pong(_) | Event::Close(_)) | Self::Control(_) => {
                 false
             }

@@ -2,6 +2,8 @@
 
 use core::{error::Error, fmt};
 
+#[cfg(feature = "deflate")]
+use super::Compressor;
 use super::{CloseBody, Header, Message, Opcode, Piece, mask};
 
 /// Appends one frame to `output`: `header`, then `payload`, masked if the header has a key.
@@ -130,6 +132,49 @@ impl Encoder {
         output: &mut Vec<u8>,
     ) -> Result<(), SendError> {
         self.piece(message.into(), masking_key, output)
+    }
+
+    /// Appends a whole message to `output`, as one frame, compressed (RFC 7692 §6.1).
+    ///
+    /// Only do so where it was agreed on. Where the compressor says that compressing is of no use,
+    /// the message goes as it is: see [`Compressor::compress`].
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`SendError::UnfinishedMessage`] while a message is being sent in pieces.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wsloop::protocol::{
+    ///     Compressor, CompressorOptions, DeflateParameters, Encoder, Message, Role, SendError,
+    /// };
+    ///
+    /// let options = CompressorOptions::new(DeflateParameters::default(), Role::Server);
+    /// let (mut compressor, mut output) = (Compressor::new(options), Vec::new());
+    /// Encoder::new().compressed(Message::Text("Hello"), &mut compressor, None, &mut output)?;
+    /// // RSV1 is set; the payload is that of RFC 7692 §7.2.3.1.
+    /// assert_eq!(output, b"\xC1\x07\xF2\x48\xCD\xC9\xC9\x07\x00");
+    /// # Ok::<(), SendError>(())
+    /// ```
+    #[cfg(feature = "deflate")]
+    pub fn compressed(
+        &mut self,
+        message: Message<'_>,
+        compressor: &mut Compressor,
+        masking_key: Option<[u8; 4]>,
+        output: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        if self.message.is_some() {
+            return Err(SendError::UnfinishedMessage);
+        }
+        let (rsv, payload) = match compressor.compress(message.as_bytes()) {
+            Some(payload) => (Header::RSV1, payload),
+            None => (0, message.as_bytes()),
+        };
+        let header = Header::new(message.opcode(), payload.len() as u64);
+        encode_frame(Header { rsv, masking_key, ..header }, payload, output);
+        Ok(())
     }
 
     /// Appends a piece of a message to `output`, as one frame.

@@ -82,6 +82,9 @@ pub struct Header {
 }
 
 impl Header {
+    /// The RSV bit that marks the first frame of a compressed message (RFC 7692 §6).
+    pub const RSV1: u8 = 0x40;
+
     /// The length in bytes of the longest header: 64-bit length and masking key.
     pub const MAX_LEN: usize = 14;
 

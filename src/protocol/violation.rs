@@ -33,6 +33,8 @@ pub enum Violation {
     LengthOverflow,
     /// A message that would exceed the limit this endpoint set (§10.4).
     MessageTooBig,
+    /// A compressed message that does not inflate, or not wholly (RFC 7692 §7.2.2).
+    CorruptDeflate,
     /// A text message that is not valid UTF-8 (§8.1).
     InvalidUtf8,
     /// A Close with a body of one byte, too short for a status code (§5.5.1).
@@ -46,11 +48,13 @@ pub enum Violation {
 impl Violation {
     /// Returns the status code to fail the connection with (RFC 6455 §7.4.1).
     ///
-    /// It is 1007 for invalid UTF-8, 1009 for a message over the limit and 1002 otherwise.
+    /// It is 1007 for invalid UTF-8 and what does not inflate, 1009 for a message over the limit and 1002 otherwise.
     #[must_use]
     pub const fn code(self) -> CloseCode {
         match self {
-            Self::InvalidUtf8 | Self::InvalidCloseReason => CloseCode::INVALID_PAYLOAD,
+            Self::CorruptDeflate | Self::InvalidUtf8 | Self::InvalidCloseReason => {
+                CloseCode::INVALID_PAYLOAD
+            }
             Self::MessageTooBig => CloseCode::MESSAGE_TOO_BIG,
             Self::ReservedBits
             | Self::ReservedOpcode
@@ -82,6 +86,7 @@ impl fmt::Display for Violation {
             Self::NonMinimalLength => "a payload length is not in its shortest form",
             Self::LengthOverflow => "a payload length has its most significant bit set",
             Self::MessageTooBig => "a message exceeds the size limit",
+            Self::CorruptDeflate => "a compressed message does not inflate",
             Self::InvalidUtf8 => "a text message is not valid UTF-8",
             Self::TruncatedCloseCode => "the body of a Close is a single byte",
             Self::InvalidCloseCode => "the status code of a Close is not valid on the wire",
@@ -102,6 +107,7 @@ mod tests {
         assert_eq!(code(Violation::ReservedBits), 1002);
         assert_eq!(code(Violation::LengthOverflow), 1002, "malformed rather than too big");
         assert_eq!(code(Violation::InvalidCloseCode), 1002);
+        assert_eq!(code(Violation::CorruptDeflate), 1007);
         assert_eq!(code(Violation::InvalidUtf8), 1007);
         assert_eq!(code(Violation::InvalidCloseReason), 1007);
         assert_eq!(code(Violation::MessageTooBig), 1009);

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+#[cfg(feature = "deflate")]
+use super::deflating::Deflating;
 use super::output::Output;
 use crate::protocol::{
     CloseBody, CloseCode, Encoder, Event, Header, Message, Opcode, Piece, SendError,
@@ -18,6 +20,9 @@ pub struct Sender {
     output: Output,
     /// The payload of the latest Ping, if it is unanswered.
     owed_pong: Option<Vec<u8>>,
+    /// What compresses messages, where that was agreed on.
+    #[cfg(feature = "deflate")]
+    pub(super) deflating: Option<Box<Deflating>>,
 }
 
 /// Where a client's masking keys come from. A server has none.
@@ -37,6 +42,8 @@ impl Sender {
             keys: None,
             output: Output::default(),
             owed_pong: None,
+            #[cfg(feature = "deflate")]
+            deflating: None,
         }
     }
 
@@ -50,7 +57,16 @@ impl Sender {
     ///
     /// See [`Connection::send`](super::Connection::send).
     pub fn send<'a>(&mut self, message: impl Into<Message<'a>>) -> Result<(), SendError> {
-        self.send_piece(message.into().into())
+        let message = message.into();
+        #[cfg(feature = "deflate")]
+        if self.is_open()
+            && let Some(deflating) = &mut self.deflating
+            && let Some(compressor) = deflating.compressor_for(message)
+        {
+            let key = self.keys.as_mut().map(|Keys(keys)| keys());
+            return self.encoder.compressed(message, compressor, key, self.output.end());
+        }
+        self.send_piece(message.into())
     }
 
     /// Sends a piece of a message, as one frame.
@@ -160,6 +176,11 @@ impl Sender {
     fn close_frame(&mut self, body: Option<CloseBody<'_>>) {
         let masking_key = self.next_key();
         encode_close(body, masking_key, self.output.end());
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(super) fn is_client(&self) -> bool {
+        self.keys.is_some()
     }
 
     fn next_key(&mut self) -> Option<[u8; 4]> {

@@ -72,6 +72,12 @@ impl Buffer {
         bytes
     }
 
+    /// Returns how long it is, in bytes.
+    #[cfg(feature = "deflate")]
+    pub(super) fn len(&self) -> usize {
+        self.message().len()
+    }
+
     pub(super) fn capacity(&self) -> usize {
         match self {
             Self::Text(text) => text.capacity(),

@@ -18,6 +18,8 @@ pub(super) struct CutHeader {
 pub(super) struct Frame {
     pub(super) content: Content,
     pub(super) fin: bool,
+    /// Whether it belongs to a compressed message, which RSV1 of the first frame says.
+    pub(super) compressed: bool,
     /// How much of the payload has not arrived.
     pub(super) remaining: u64,
     /// The masking key, rotated so that it begins with the byte for the next byte of payload.
@@ -42,12 +44,13 @@ impl Decoder {
         let Some(&second) = bytes.get(1) else { return Ok(None) };
         self.judge_second_byte(second, content)?;
         let Some(payload_len) = parse_payload_len(bytes)? else { return Ok(None) };
-        self.judge_payload_len(payload_len, content)?;
+        let compressed = self.is_compressed(first, content);
+        self.judge_payload_len(payload_len, content, compressed)?;
 
         let mut rest = bytes;
         let Some(header) = Header::parse(&mut rest)? else { return Ok(None) };
         let Header { fin, masking_key, .. } = header;
-        let frame = Frame { content, fin, remaining: payload_len, masking_key };
+        let frame = Frame { content, fin, compressed, remaining: payload_len, masking_key };
         Ok(Some((bytes.len() - rest.len(), frame)))
     }
 
@@ -94,13 +97,31 @@ impl Decoder {
         Ok(())
     }
 
-    fn judge_payload_len(&self, payload_len: u64, content: Content) -> Result<(), Violation> {
+    /// Returns whether a frame with this first byte, which is judged, belongs to a compressed
+    /// message (RFC 7692 §6).
+    fn is_compressed(&self, first: u8, content: Content) -> bool {
+        let begins = first & Header::RSV1 != 0;
+        begins || !content.is_control() && self.message.is_some_and(|message| message.compressed)
+    }
+
+    fn judge_payload_len(
+        &self,
+        payload_len: u64,
+        content: Content,
+        compressed: bool,
+    ) -> Result<(), Violation> {
         if content.is_control() {
             return Ok(());
         }
+        // What is compressed is judged as it is inflated. Data that does not compress becomes an
+        // eighth longer at the worst settings of zlib: what is a good deal more says nothing.
+        let most = match compressed {
+            true => self.max_message_size.saturating_add(self.max_message_size / 4 + 1024),
+            false => self.max_message_size,
+        };
         let before = self.message.map_or(0, |message| message.size);
         match before.checked_add(payload_len) {
-            Some(size) if size <= self.max_message_size => Ok(()),
+            Some(size) if size <= most => Ok(()),
             _ => Err(Violation::MessageTooBig),
         }
     }

@@ -353,8 +353,12 @@ fn a_message_over_the_limit_fails_from_the_header_that_crosses_it() {
 #[test]
 fn totals_do_not_wrap_without_a_limit() {
     let mut decoder = Decoder::new(Role::Client).max_message_size(u64::MAX).in_pieces();
-    decoder.message =
-        Some(InProgress { content: Content::Binary, size: u64::MAX - 1, begun: true });
+    decoder.message = Some(InProgress {
+        content: Content::Binary,
+        size: u64::MAX - 1,
+        begun: true,
+        compressed: false,
+    });
     assert_eq!(run(&mut decoder, [&wire("00 01 'x'  00 00")[..]]).len(), 1);
     let received = run(&mut decoder, [&wire("00 01")[..]]);
     assert_eq!(received, [fail(Violation::MessageTooBig)]);
@@ -427,24 +431,6 @@ fn invalid_text_fails_at_the_first_impossible_byte() {
             }
         }
     }
-}
-
-/// RFC 7692 §6: RSV1 is for the first frame of a message, if it is negotiated at all.
-#[test]
-fn a_negotiated_bit_is_for_the_first_frame_of_a_message() {
-    let run = |frames: &str| {
-        let mut decoder = Decoder::new(Role::Client);
-        decoder.allowed_rsv = 0x40;
-        run(&mut decoder, [&wire(frames)[..]])
-    };
-    let violation = [fail(Violation::ReservedBits)];
-    assert_eq!(run("C1 01 'x'  42 01 'y'  80 00"), [text("x"), binary("'y'")]);
-    assert_eq!(run("E1 00"), violation);
-    assert_eq!(run("D1 00"), violation);
-    assert_eq!(run("41 00  C0 00"), violation);
-    assert_eq!(run("C9 00"), violation);
-    assert_eq!(run("CA 00"), violation);
-    assert_eq!(run("C8 00"), violation);
 }
 
 #[test]

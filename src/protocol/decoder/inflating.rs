@@ -1,0 +1,140 @@
+//! Compressed messages, RFC 7692 §6.2: inflated as they arrive, and no further than is allowed.
+
+use core::mem;
+
+use super::{
+    Decoder, Ready, State,
+    header::{Content, Frame},
+};
+use crate::protocol::{Decompressor, DeflateParameters, Header, Role, Violation, deflate::Corrupt};
+
+/// In pieces, how much of a payload is inflated at once. It comes to 1032 times as much at most,
+/// which bounds how much a piece can be longer than [`PIECE`].
+const SLICE: usize = 256;
+
+/// How long a piece is before another is begun.
+const PIECE: usize = 16 * 1024;
+
+impl Decoder {
+    /// Makes the decoder accept compressed messages, by what the opening handshake agreed on.
+    ///
+    /// Only the first frame of a message can have RSV1 (RFC 7692 §6). What does not inflate fails
+    /// with [`Violation::CorruptDeflate`], and [`max_message_size`](Self::max_message_size) bounds
+    /// the inflated size.
+    ///
+    /// A decompressor is made when the first compressed message begins, unless one was
+    /// [lent](Self::lend_decompressor).
+    #[must_use]
+    pub const fn deflate(mut self, parameters: DeflateParameters) -> Self {
+        let sender = match self.role {
+            Role::Server => Role::Client,
+            Role::Client => Role::Server,
+        };
+        self.context_takeover = parameters.has_context_takeover(sender);
+        self.allowed_rsv = Header::RSV1;
+        self
+    }
+
+    /// Offers a decompressor, so that one can serve many decoders in turn.
+    ///
+    /// What was inflated with it is forgotten. It is dropped if the decoder has one already.
+    pub fn lend_decompressor(&mut self, mut spare: Box<Decompressor>) {
+        if self.decompressor.is_none() {
+            spare.reset();
+            self.decompressor = Some(spare);
+        }
+    }
+
+    /// Gives back the decompressor.
+    ///
+    /// Returns `None` while a compressed message is in progress, where messages refer to those
+    /// before them (context takeover), and if there is none to give. Until reclaimed it is kept.
+    pub fn reclaim_decompressor(&mut self) -> Option<Box<Decompressor>> {
+        let ended = matches!(self.state, State::Ended);
+        let in_message = self.message.is_some_and(|message| message.compressed);
+        if ended || !in_message && !self.context_takeover { self.decompressor.take() } else { None }
+    }
+
+    /// Takes what there is of a compressed frame's payload.
+    pub(super) fn receive_compressed<'i>(
+        &mut self,
+        mut frame: Frame,
+        input: &mut &'i mut [u8],
+    ) -> Result<Option<Ready<'i>>, Violation> {
+        if self.in_pieces {
+            self.buffer.begin(frame.content == Content::Text);
+        }
+        loop {
+            let most = if self.in_pieces { SLICE } else { usize::MAX };
+            self.inflate(frame.receive(input, most))?;
+            let full = self.in_pieces && self.buffer.len() >= PIECE;
+            if full || frame.remaining == 0 || input.is_empty() {
+                break;
+            }
+        }
+        let done = frame.remaining == 0;
+        if done {
+            self.end_frame(frame.content);
+        } else {
+            self.state = State::Payload(frame);
+        }
+        let last = frame.fin && done;
+        if last {
+            self.finish_inflating()?;
+        }
+        if !self.in_pieces {
+            self.message = self.message.filter(|_| !last);
+            return Ok(last.then_some(Ready::Assembled));
+        }
+        if self.buffer.len() == 0 && !last {
+            return Ok(None);
+        }
+        let first =
+            self.message.as_mut().is_none_or(|message| !mem::replace(&mut message.begun, true));
+        self.message = self.message.filter(|_| !last);
+        Ok(Some(Ready::Inflated { first, last }))
+    }
+
+    /// Inflates into the buffer, as far as a message may go.
+    fn inflate(&mut self, mut payload: &[u8]) -> Result<(), Violation> {
+        let Some(decompressor) = &mut self.decompressor else { return Ok(()) };
+        loop {
+            let room = self.max_message_size - decompressor.inflated();
+            let room = usize::try_from(room).unwrap_or(usize::MAX);
+            let inflated = decompressor.inflate(&mut payload, room.saturating_add(1))?;
+            if inflated.is_empty() {
+                return Ok(());
+            }
+            // However the payload is cut, the first fault is the one that is found.
+            let allowed = &inflated[..inflated.len().min(room)];
+            self.buffer.append(allowed, &mut self.utf8, Some(self.max_message_size))?;
+            if allowed.len() < inflated.len() {
+                return Err(Violation::MessageTooBig);
+            }
+        }
+    }
+
+    fn finish_inflating(&mut self) -> Result<(), Violation> {
+        if let Some(decompressor) = &mut self.decompressor {
+            decompressor.finish()?;
+        }
+        self.utf8.finish()
+    }
+}
+
+/// Begins a compressed message.
+pub(super) fn begin(decompressor: &mut Option<Box<Decompressor>>, context_takeover: bool) {
+    let decompressor = decompressor.get_or_insert_default();
+    if !context_takeover {
+        decompressor.reset();
+    }
+}
+
+impl From<Corrupt> for Violation {
+    fn from(Corrupt: Corrupt) -> Self {
+        Self::CorruptDeflate
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! Messages to payloads, RFC 7692 §7.2.1.
+
+use core::fmt;
+
+use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Status};
+
+use super::{DeflateParameters, TAIL};
+use crate::protocol::Role;
+
+/// How a [`Compressor`] works. All of it is this endpoint's own affair, but for the window bits and
+/// the context takeover, of which there is no more than was agreed.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct CompressorOptions {
+    /// Whether messages refer to those before them.
+    pub context_takeover: bool,
+    /// How far back they refer, as the base-2 logarithm of a number of bytes: 9 to 15.
+    pub window_bits: u8,
+    /// How hard to try, 1 to 9. By default 6, as zlib does.
+    pub level: u8,
+    /// How much memory to use beside the window, 1 to 9. By default 8, as zlib does.
+    pub memory_level: u8,
+}
+
+impl CompressorOptions {
+    /// What the endpoint of `role` may do by what was agreed.
+    #[must_use]
+    pub const fn new(parameters: DeflateParameters, role: Role) -> Self {
+        Self {
+            context_takeover: parameters.has_context_takeover(role),
+            window_bits: parameters.max_window_bits(role),
+            level: 6,
+            memory_level: 8,
+        }
+    }
+
+    /// Panics unless there can be such a compressor.
+    pub(crate) fn check(self) {
+        let levels = [self.level, self.memory_level];
+        assert!((9..=15).contains(&self.window_bits), "window bits are 9 to 15");
+        assert!(levels.iter().all(|level| (1..=9).contains(level)), "levels are 1 to 9");
+    }
+}
+
+/// Turns messages into the payloads of compressed ones (RFC 7692 §7.2.1).
+///
+/// Without context takeover one of these can serve any number of connections that agreed to the
+/// same window bits or more. With it each needs its own, and the remote endpoint must receive all
+/// that was compressed, in order.
+///
+/// # Examples
+///
+/// ```
+/// use wsloop::protocol::{Compressor, CompressorOptions, DeflateParameters, Role};
+///
+/// let options = CompressorOptions::new(DeflateParameters::default(), Role::Server);
+/// let mut compressor = Compressor::new(options);
+/// let first = compressor.compress(b"Hello").unwrap().len();
+/// // The second refers to the first.
+/// assert!(compressor.compress(b"Hello").unwrap().len() < first);
+/// ```
+pub struct Compressor {
+    deflate: Deflate,
+    options: CompressorOptions,
+    payload: Vec<u8>,
+}
+
+/// The most that stays allocated for payloads, in bytes.
+const KEPT_CAPACITY: usize = 64 * 1024;
+
+/// How much room there is at least when zlib is called. With less than six bytes left it may write
+/// the end of a flush twice.
+const MIN_ROOM: usize = 64;
+
+/// How much is given at most.
+const MAX_ROOM: usize = 16 * 1024;
+
+impl Compressor {
+    /// Makes a compressor, which allocates some 250 to 400 KB.
+    ///
+    /// # Panics
+    ///
+    /// Panics unless the window bits are 9 to 15 and the levels 1 to 9.
+    #[must_use]
+    pub fn new(options: CompressorOptions) -> Self {
+        options.check();
+        let CompressorOptions { window_bits, level, memory_level, .. } = options;
+        let config = DeflateConfig {
+            level: level.into(),
+            // zlib's way to say that there is to be no header.
+            window_bits: -i32::from(window_bits),
+            mem_level: memory_level.into(),
+            ..DeflateConfig::default()
+        };
+        Self { deflate: Deflate::new_with_config(config), options, payload: Vec::new() }
+    }
+
+    /// Returns how this compressor works.
+    #[must_use]
+    pub const fn options(&self) -> CompressorOptions {
+        self.options
+    }
+
+    /// Compresses a message, and lends the payload, until the next one is compressed.
+    ///
+    /// Returns `None` if that is not smaller than `message`, which is then to be sent as it is.
+    /// With context takeover there is always a payload, at worst a few bytes longer, and it must
+    /// be sent: later messages refer to this one.
+    pub fn compress(&mut self, message: &[u8]) -> Option<&[u8]> {
+        self.payload.clear();
+        self.payload.shrink_to(KEPT_CAPACITY);
+        if message.is_empty() {
+            // §7.2.3.6: after a flush another one without input says nothing, so this is written
+            // by hand. It is the header of an empty block.
+            self.payload.push(0x00);
+            return self.options.context_takeover.then_some(&self.payload);
+        }
+        let most = if self.options.context_takeover {
+            usize::MAX
+        } else {
+            self.deflate.reset();
+            message.len() - 1 + TAIL.len()
+        };
+        if !self.deflate_all(message, most) {
+            return None;
+        }
+        self.payload.truncate(self.payload.len() - TAIL.len());
+        Some(&self.payload)
+    }
+
+    /// Appends `message` to the payload, flushed. Returns whether that took no more than `most`.
+    fn deflate_all(&mut self, mut message: &[u8], most: usize) -> bool {
+        loop {
+            let start = self.payload.len();
+            let room = (message.len() / 2).clamp(MIN_ROOM, MAX_ROOM);
+            self.payload.resize(start + room, 0);
+            let (total_in, total_out) = (self.deflate.total_in(), self.deflate.total_out());
+            let output = &mut self.payload[start..];
+            let status = self.deflate.compress(message, output, DeflateFlush::SyncFlush);
+            // Neither parameters nor memory are wrong, and the stream is never finished.
+            assert!(matches!(status, Ok(Status::Ok | Status::BufError)), "zlib fails: {status:?}");
+            message = &message[(self.deflate.total_in() - total_in) as usize..];
+            let written = (self.deflate.total_out() - total_out) as usize;
+            self.payload.truncate(start + written);
+            if self.payload.len() > most {
+                return false;
+            }
+            if written < room {
+                return true;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Compressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compressor").field("options", &self.options).finish_non_exhaustive()
+    }
+}
