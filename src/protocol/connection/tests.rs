@@ -124,6 +124,9 @@ fn compressed_messages_fail_where_compression_was_not_negotiated() {
     }
 }
 
+#[cfg(feature = "deflate")]
+mod deflate;
+
 /// §5.1: "A client MUST close a connection if it detects a masked frame."
 #[test]
 fn a_client_fails_on_a_masked_frame() {

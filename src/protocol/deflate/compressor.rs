@@ -114,21 +114,20 @@ impl Compressor {
             self.payload.push(0x00);
             return self.options.context_takeover.then_some(&self.payload);
         }
-        let most = if self.options.context_takeover {
-            usize::MAX
-        } else {
+        if !self.options.context_takeover {
             self.deflate.reset();
-            message.len() - 1 + TAIL.len()
-        };
-        if !self.deflate_all(message, most) {
-            return None;
         }
+        self.deflate_all(message);
         self.payload.truncate(self.payload.len() - TAIL.len());
-        Some(&self.payload)
+        let smaller = self.payload.len() < message.len();
+        (smaller || self.options.context_takeover).then_some(&self.payload)
     }
 
-    /// Appends `message` to the payload, flushed. Returns whether that took no more than `most`.
-    fn deflate_all(&mut self, mut message: &[u8], most: usize) -> bool {
+    /// Appends `message` to the payload, flushed.
+    ///
+    /// It goes on to the end even when there is nothing to be won any more: zlib-rs does not forget
+    /// all that it has not yet written when it is reset, and panics later.
+    fn deflate_all(&mut self, mut message: &[u8]) {
         loop {
             let start = self.payload.len();
             let room = (message.len() / 2).clamp(MIN_ROOM, MAX_ROOM);
@@ -141,11 +140,8 @@ impl Compressor {
             message = &message[(self.deflate.total_in() - total_in) as usize..];
             let written = (self.deflate.total_out() - total_out) as usize;
             self.payload.truncate(start + written);
-            if self.payload.len() > most {
-                return false;
-            }
             if written < room {
-                return true;
+                return;
             }
         }
     }

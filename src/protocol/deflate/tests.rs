@@ -207,6 +207,19 @@ fn without_context_takeover_what_is_not_smaller_is_not_compressed() {
     }
 }
 
+/// What is reset before all of it was written makes zlib-rs 0.6 panic later, with little memory
+/// soon: a payload that will not be sent is written to its end.
+#[test]
+fn what_is_not_worth_compressing_leaves_nothing_behind() {
+    for level in 1..=9 {
+        let options = CompressorOptions { level, memory_level: 1, ..options(false, 9) };
+        let mut compressor = Compressor::new(options);
+        for len in (1..3000).step_by(43) {
+            assert_eq!(compressor.compress(&noise(len)), None);
+        }
+    }
+}
+
 #[test]
 fn with_context_takeover_what_does_not_compress_grows_by_next_to_nothing() {
     let mut compressor = Compressor::new(options(true, 15));
