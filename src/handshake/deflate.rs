@@ -14,7 +14,7 @@ use crate::protocol::DeflateParameters;
 ///
 /// By default neither endpoint has context takeover: each message is compressed by itself, so that
 /// nothing is held for a connection on which nothing is happening. With it, short messages that
-/// resemble each other become a good deal smaller, at some 100 to 400 KB for each connection.
+/// resemble each other become a good deal smaller, at up to half a megabyte for each connection.
 ///
 /// Data that an attacker can see the length of should not be compressed together with data that an
 /// attacker can choose, even if it is encrypted afterwards (RFC 7692 §8).

@@ -31,7 +31,7 @@ impl Connection {
     /// Messages of 64 bytes and more are sent compressed, if that makes them smaller or the
     /// compressor keeps its context; see
     /// [`compression_threshold`](Self::compression_threshold). Messages in pieces are sent as they
-    /// are. The compressor takes some 250 to 400 KB from the first message that it compresses on,
+    /// are. The compressor takes up to 400 KB from the first message that it compresses on,
     /// and the decompressor some 80 KB. To share one of each between many connections, use a
     /// [`Decoder`](crate::protocol::Decoder) and an [`Encoder`](crate::protocol::Encoder) instead.
     ///

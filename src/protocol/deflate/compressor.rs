@@ -75,7 +75,8 @@ const MIN_ROOM: usize = 64;
 const MAX_ROOM: usize = 16 * 1024;
 
 impl Compressor {
-    /// Makes a compressor, which allocates some 250 to 400 KB.
+    /// Makes a compressor, which allocates up to 400 KB: less with fewer window bits and a lower memory
+    /// level.
     ///
     /// # Panics
     ///
