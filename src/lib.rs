@@ -32,6 +32,8 @@
 //!
 //! * `event_loop`: sockets and time. The paved path; everything most servers need of it is also at
 //!   the root of the crate.
+//! * `client`: a client that blocks, over the sockets of the standard library. It stands beside the
+//!   event loop, and neither needs the other.
 //! * [`handshake`]: the opening handshake (RFC 6455 §4) and the HTTP around it, as values, of
 //!   servers and of clients.
 //! * [`protocol`]: frames and messages (RFC 6455 §5 to §7), as values: bytes in, events out, bytes
@@ -40,23 +42,26 @@
 //! Handlers are tested with `testing`, a part of the first: the loop, without sockets and with a
 //! clock that the test moves.
 //!
-//! Each knows only those below. The lower two own no socket and read no clock: they work over any
+//! Each knows only those below. The last two own no socket and read no clock: they work over any
 //! transport and are easy to fuzz.
 //!
 //! # Features
 //!
-//! * `event-loop` (default): the `event_loop` module, with mio. Without it, the crate is the two
-//!   lower layers alone.
+//! * `event-loop` (default): the `event_loop` module, with mio.
+//! * `client` (default): the `client` module, with nothing but the standard library and random
+//!   numbers. Without this and the event loop, the crate is the two lower layers alone.
 //! * `json`: `Message::json` parses messages, and `send_json`, `broadcast_json` and `publish_json`
 //!   on peers send values, by way of `serde`. Without the loop, there is the parsing alone.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(feature = "event-loop")]
 pub mod event_loop;
 pub mod handshake;
 pub mod protocol;
-#[cfg(feature = "event-loop")]
+#[cfg(any(feature = "client", feature = "event-loop"))]
 mod random;
 
 #[cfg(feature = "event-loop")]
@@ -78,11 +83,16 @@ pub use handshake::{
 pub use protocol::{CloseCode, Message, MessageType, Piece, Violation};
 
 /// The README's examples are compiled and run with the others. They use all features.
-#[cfg(all(doctest, feature = "event-loop", feature = "json"))]
+#[cfg(all(doctest, feature = "client", feature = "event-loop", feature = "json"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
 /// So are those for users of gorilla/websocket.
-#[cfg(all(doctest, feature = "event-loop", feature = "json"))]
+#[cfg(all(doctest, feature = "client", feature = "event-loop", feature = "json"))]
 #[doc = include_str!("../docs/from-gorilla.md")]
 struct FromGorilla;
+
+/// And those for users of nginx.
+#[cfg(all(doctest, feature = "event-loop"))]
+#[doc = include_str!("../docs/behind-nginx.md")]
+struct BehindNginx;

@@ -27,6 +27,9 @@ mod violation;
 #[cfg(test)]
 mod wire;
 
+#[cfg(feature = "client")]
+pub(crate) use self::{connection::keep_little, decoder::Ready};
+
 pub use self::{
     close::{CloseBody, CloseCode, InvalidCloseCode},
     connection::{Connection, Sender},

@@ -27,8 +27,7 @@ impl MaskingKeys {
     ///
     /// Fails if the system has no randomness to give.
     pub(crate) fn new() -> io::Result<Self> {
-        let rng = StdRng::try_from_rng(&mut SysRng)
-            .map_err(|error| io::Error::other(error.to_string()))?;
+        let rng = StdRng::try_from_rng(&mut SysRng).map_err(io::Error::other)?;
         Ok(Self { rng, left: RESEED_AFTER })
     }
 

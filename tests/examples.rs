@@ -8,6 +8,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -36,22 +37,13 @@ impl Example {
     /// Starts an example after a command of the shell, such as `ulimit`.
     #[track_caller]
     fn start_with(name: &str, arguments: &[&str], command: &str) -> Self {
-        let path = std::env::current_exe().unwrap();
-        let path = path.ancestors().nth(2).unwrap().join("examples").join(name);
-        let mut child = Command::new("sh")
+        let mut shell = Command::new("sh");
+        shell
             .args(["-c", &format!("{command} && exec \"$0\" \"$@\"")])
-            .arg(&path)
+            .arg(path_of(name))
             .args(["--listen", "127.0.0.1:0"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}; cargo build --examples", path.display()));
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let (sender, lines) = mpsc::channel();
-        thread::spawn(move || {
-            stdout.lines().map_while(Result::ok).all(|line| sender.send(line).is_ok())
-        });
+            .args(arguments);
+        let (child, lines) = spawn(shell);
         let first_line = lines.recv_timeout(HANG).expect("it says where it listens");
         Self { child, lines, first_line }
     }
@@ -97,6 +89,25 @@ impl Drop for Example {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Where cargo has put an example.
+fn path_of(name: &str) -> PathBuf {
+    let path = std::env::current_exe().unwrap();
+    let path = path.ancestors().nth(2).unwrap().join("examples").join(name);
+    assert!(path.exists(), "{} is missing: cargo build --examples", path.display());
+    path
+}
+
+/// Starts a program. Returns it, and what it writes to standard output until it ends.
+fn spawn(mut command: Command) -> (Child, Receiver<String>) {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        stdout.lines().map_while(Result::ok).all(|line| sender.send(line).is_ok())
+    });
+    (child, lines)
 }
 
 struct Client {
@@ -316,6 +327,103 @@ fn custom_loop() {
     clients[0].send_text("?");
     clients[0].expect_text("send your datagrams by UDP");
     example.stop(clients);
+}
+
+#[cfg(all(feature = "event-loop", feature = "client"))]
+mod client {
+    use super::*;
+
+    /// The `client` example, which has connected.
+    struct Program {
+        child: Child,
+        lines: Receiver<String>,
+    }
+
+    impl Program {
+        #[track_caller]
+        fn start(url: &str) -> Self {
+            let program = Self::start_without_waiting(url);
+            assert_eq!(program.next_line(), format!("connected to {url}"));
+            program
+        }
+
+        fn start_without_waiting(url: &str) -> Self {
+            let mut command = Command::new(path_of("client"));
+            command.arg(url).stderr(Stdio::piped());
+            let (child, lines) = spawn(command);
+            Self { child, lines }
+        }
+
+        #[track_caller]
+        fn next_line(&self) -> String {
+            self.lines.recv_timeout(HANG).expect("a line of output")
+        }
+
+        /// Waits for it to end. Returns whether that is a success, and what it has written since.
+        #[track_caller]
+        fn end(mut self) -> (bool, String, String) {
+            let output = self.lines.iter().collect();
+            let mut errors = String::new();
+            self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+            (self.child.wait().unwrap().success(), output, errors)
+        }
+    }
+
+    impl Drop for Program {
+        fn drop(&mut self) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+
+    fn interrupt(child: &Child) {
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    }
+
+    #[test]
+    fn it_tells_the_time_until_ctrl_c() {
+        let example = Example::start("echo", &[]);
+        let program = Program::start(&format!("ws://{}/", example.addr()));
+        for _ in 0..2 {
+            let line = program.next_line();
+            assert!(line.starts_with("received: ") && line.ends_with(" UTC"), "{line}");
+        }
+        interrupt(&program.child);
+        let (success, output, errors) = program.end();
+        assert!(success && errors.is_empty(), "{errors}");
+        assert!(output.ends_with("closed with status code 1000"), "{output}");
+        example.stop([]);
+    }
+
+    #[test]
+    fn it_ends_when_the_server_closes() {
+        let example = Example::start("echo", &[]);
+        let program = Program::start(&format!("ws://{}/", example.addr()));
+        example.stop([]);
+        let (success, output, errors) = program.end();
+        assert!(success && errors.is_empty(), "{errors}");
+        assert!(output.contains("closed with status code 1001"), "{output}");
+    }
+
+    #[test]
+    fn it_fails_when_the_server_is_gone() {
+        let mut example = Example::start("echo", &[]);
+        let program = Program::start(&format!("ws://{}/", example.addr()));
+        example.child.kill().unwrap();
+        let (success, _, errors) = program.end();
+        assert!(!success);
+        let reasons = ["the stream ended without a Close", "the connection broke"];
+        assert!(reasons.iter().any(|reason| errors.contains(reason)), "{errors}");
+    }
+
+    #[test]
+    fn it_fails_where_there_is_no_server() {
+        let program = Program::start_without_waiting("ws://127.0.0.1:1/");
+        let (success, output, errors) = program.end();
+        assert!(!success && output.is_empty(), "{output}");
+        assert!(errors.starts_with("client: cannot connect: "), "{errors}");
+    }
 }
 
 #[cfg(all(feature = "event-loop", feature = "json"))]

@@ -140,6 +140,18 @@ impl Connection {
         }
     }
 
+    /// Takes the two directions apart, for those who receive and send on different threads.
+    #[cfg(feature = "client")]
+    pub(crate) fn into_halves(self) -> (Decoder, Sender) {
+        (self.decoder, self.sender)
+    }
+
+    /// Puts them together again.
+    #[cfg(feature = "client")]
+    pub(crate) fn from_halves(decoder: Decoder, sender: Sender) -> Self {
+        Self { decoder, sender }
+    }
+
     /// Sends a message, as one frame.
     ///
     /// # Errors
@@ -221,7 +233,7 @@ impl Connection {
 const KEPT_CAPACITY: usize = 64 * 1024;
 
 /// Frees what a long message was assembled in, lest a connection holds it while it is idle.
-fn keep_little(decoder: &mut Decoder) {
+pub(crate) fn keep_little(decoder: &mut Decoder) {
     if let Some(buffer) = decoder.reclaim_buffer()
         && buffer.capacity() <= KEPT_CAPACITY
     {

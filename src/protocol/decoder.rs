@@ -100,8 +100,8 @@ struct InProgress {
 }
 
 /// An event that is complete, and where its data is.
-#[derive(Debug)]
-pub(super) enum Ready<'i> {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ready<'i> {
     /// In the input.
     Lent(Event<'i>),
     /// A message, in the buffer.
@@ -212,7 +212,7 @@ impl Decoder {
     }
 
     /// Does all that [`next`](Self::next) does, short of lending the data.
-    pub(super) fn advance<'i>(
+    pub(crate) fn advance<'i>(
         &mut self,
         input: &mut &'i mut [u8],
     ) -> Result<Option<Ready<'i>>, Violation> {
@@ -246,7 +246,7 @@ impl Decoder {
     }
 
     /// Lends the data of an event from where it is.
-    pub(super) fn event<'e, 'i: 'e>(
+    pub(crate) fn event<'e, 'i: 'e>(
         &'e mut self,
         ready: Ready<'i>,
     ) -> Result<Event<'e>, Violation> {
@@ -398,7 +398,7 @@ impl Decoder {
 
 impl Ready<'_> {
     /// Returns whether the event is a message or a piece of one.
-    pub(super) const fn is_data(&self) -> bool {
+    pub(crate) const fn is_data(&self) -> bool {
         match self {
             Self::Lent(Event::Message(_) | Event::Piece(_))
             | Self::Assembled

@@ -258,7 +258,7 @@ async def run_cases(echo, obliging, names):
                 await getattr(cases, name.replace("-", "_"))()
             print(f"ok {name}", flush=True)
         except Exception as error:  # Whatever it is, the next case is run.
-            print(f"FAILED {name}: {error!r}", flush=True)
+            print(f"FAILED {name}: {error!r:.300}", flush=True)
             failed = True
     return failed
 

@@ -5,19 +5,27 @@
 //!
 //! ```text
 //! field NAME         sends the values of a header field of the opening handshake
+//! client addr        sends the address of the client, as far as proxies that are trusted tell
 //! ping PAYLOAD       sends a Ping
 //! close CODE REASON  closes
 //! last close         sends how the latest closing handshake began: by whom, code, reason
 //! ```
 //!
 //! A Pong it tells by a message, "pong PAYLOAD". Any path but `/` is not found.
+//!
+//! ```text
+//! --ping-interval SECONDS   when to send Pings of its own, 0 for never [30]
+//! --trust ADDRESS           a proxy that is trusted to say in X-Forwarded-For who is behind it
+//! ```
 
 use std::error::Error;
 use std::io::{Write, stdout};
+use std::time::Duration;
 
+use lexopt::prelude::*;
 use wsloop::{
     Answer, Close, CloseCause, CloseCode, Config, EventLoop, Handler, IncomingRequest, Message,
-    Peer, PeerMap, Peers, Response,
+    Peer, PeerMap, Peers, ProxyField, Response, TrustedProxies,
 };
 
 /// Small enough that a message beyond it is quickly sent.
@@ -50,6 +58,10 @@ impl Handler for Obliging {
             }
             Some(("ping", payload)) => {
                 peer.ping(payload.as_bytes());
+            }
+            Some(("client", "addr")) => {
+                let addr = peer.client_addr().map(|addr| addr.to_string());
+                peer.send(addr.unwrap_or_default().as_str());
             }
             Some(("close", how)) => close(peer, how),
             Some(("last", "close")) => {
@@ -94,10 +106,29 @@ fn close(peer: &mut Peer<'_>, how: &str) {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let config = Config::new().max_message_size(MAX_MESSAGE).subprotocols(["chat.v2", "chat.v1"]);
-    let mut event_loop = EventLoop::with_config(config)?;
+    let mut event_loop = EventLoop::with_config(configure(config)?)?;
     let addr = event_loop.listen("127.0.0.1:0")?;
     println!("listening on ws://{addr}");
     stdout().flush()?;
     event_loop.run(&mut Obliging::default())?;
     Ok(())
+}
+
+/// Configures what the arguments say.
+fn configure(mut config: Config) -> Result<Config, Box<dyn Error>> {
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        config = match argument {
+            Long("ping-interval") => {
+                let seconds: u64 = parser.value()?.parse()?;
+                config.ping_interval((seconds != 0).then(|| Duration::from_secs(seconds)))
+            }
+            Long("trust") => {
+                let addr = parser.value()?.string()?;
+                config.trusted_proxies(TrustedProxies::new(ProxyField::XForwardedFor, [addr])?)
+            }
+            _ => return Err(argument.unexpected().into()),
+        };
+    }
+    Ok(config)
 }

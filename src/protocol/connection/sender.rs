@@ -96,7 +96,7 @@ impl Sender {
     }
 
     /// Does what RFC 6455 asks for when an event is received.
-    pub(super) fn answer(&mut self, event: Event<'_>) {
+    pub(crate) fn answer(&mut self, event: Event<'_>) {
         match event {
             Event::Ping(payload) => self.pong(payload),
             Event::Close(body) => {
@@ -111,18 +111,18 @@ impl Sender {
     }
 
     /// Fails the connection (§7.1.7).
-    pub(super) fn fail(&mut self, code: CloseCode) {
+    pub(crate) fn fail(&mut self, code: CloseCode) {
         if self.closing.fail() {
             self.close_frame(Some(code.into()));
         }
         self.owed_pong = None;
     }
 
-    pub(super) fn output(&self) -> &[u8] {
+    pub(crate) fn output(&self) -> &[u8] {
         self.output.pending()
     }
 
-    pub(super) fn consume_output(&mut self, len: usize) {
+    pub(crate) fn consume_output(&mut self, len: usize) {
         self.output.take(len);
         if self.output().len() < PONG_MARK
             && let Some(payload) = self.owed_pong.take()
@@ -131,11 +131,11 @@ impl Sender {
         }
     }
 
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.closing.is_open()
     }
 
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.closing.is_finished()
     }
 

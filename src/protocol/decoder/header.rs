@@ -26,7 +26,7 @@ pub(super) struct Frame {
 
 /// What a frame carries: its opcode, where a continuation is what it continues.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(in crate::protocol) enum Content {
+pub(crate) enum Content {
     Text,
     Binary,
     Close,
