@@ -23,8 +23,10 @@
 //! ```
 //!
 //! A `Handler` is told of everything that happens to all peers, on one thread, and needs no locks.
-//! What it sends is queued, and written once per peer and turn of the loop. `Config` holds the
-//! limits, `Remote` is the handle for other threads, and `Peers` is everyone else who is connected.
+//! What it sends is queued, and written once per peer and turn of the loop. `Peers::connect` makes
+//! the loop a client as well, of any number of servers, which are peers like all others. `Config`
+//! holds the limits, `Remote` is the handle for other threads, and `Peers` is everyone else who is
+//! connected.
 //!
 //! # The layers
 //!
