@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use super::asking::Asking;
 use super::attempts::Attempts;
 use super::connect::Route;
-use super::connect_error::{ConnectError, ConnectStep};
 use super::deadlines::Deadlines;
 use super::entry::Stage;
 use super::inbox::Inbox;
@@ -19,6 +18,7 @@ use super::resolver::{Lookup, Resolver};
 use super::transport::Transport;
 use super::unfinished::{Progress, Unfinished};
 use super::upkeep::find;
+use super::{ConnectError, ConnectStep};
 use super::{EventLoop, PeerId, Peers, sooner};
 
 /// The connections that are being made, until their opening handshake is done.
