@@ -72,7 +72,7 @@ impl fmt::Display for ConnectError {
             Self::Connect(error) => write!(f, "cannot connect: {error}"),
             Self::TimedOut(step) => write!(f, "{step} in time"),
             Self::Proxy(error) => write!(f, "{error}"),
-            Self::ProxyRefused(refusal) => write!(f, "by the proxy, {refusal}"),
+            Self::ProxyRefused(refusal) => write!(f, "the proxy does not connect: {refusal}"),
             Self::Response(error) => write!(f, "{error}"),
             Self::Refused(refusal) => write!(f, "{refusal}"),
             Self::Redirect(error) => write!(f, "{error}"),

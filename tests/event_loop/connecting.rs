@@ -472,7 +472,7 @@ fn what_a_proxy_gets_wrong_is_said_to_be_the_proxys() {
     for (answer, expected) in [
         (
             "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
-            "by the proxy, refused with status 407 Proxy Authentication Required",
+            "the proxy does not connect: refused with status 407 Proxy Authentication Required",
         ),
         ("", "from the proxy: the connection was closed without an answer"),
         ("SSH-2.0", "from the proxy: expected HTTP, got something else"),
