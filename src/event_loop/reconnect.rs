@@ -102,7 +102,9 @@ impl Reconnect {
     fn delay(&self, attempt: u32, chance: u32) -> Duration {
         let factor = 1_u32.checked_shl(attempt - 1).unwrap_or(u32::MAX);
         let bound = self.first.saturating_mul(factor).min(self.longest);
-        bound.mul_f64(f64::from(chance) / f64::from(u32::MAX))
+        let seconds = bound.as_secs_f64() * (f64::from(chance) / f64::from(u32::MAX));
+        // The longest there is, rounded to a float, is longer than that.
+        Duration::try_from_secs_f64(seconds).unwrap_or(bound)
     }
 }
 
@@ -310,6 +312,7 @@ mod tests {
         assert!((half - 2.5).abs() < 0.001, "{half}");
         let never = Reconnect::new().delays(Duration::MAX, Duration::MAX);
         assert!(never.delay(2, u32::MAX / 2) > Duration::from_secs(1 << 40));
+        assert_eq!(never.delay(1, u32::MAX), Duration::MAX);
     }
 
     #[test]
