@@ -242,8 +242,9 @@ impl EventLoop {
         let Self { connector, peers, poller, .. } = self;
         let Some(trying) = connector.trying(id) else { return Ok(None) };
         let (connected, failed) = trying.look();
-        if connected.is_some() {
-            return Ok(connected);
+        if let Some((transport, address)) = connected {
+            connector.let_losers_go(id, address, peers);
+            return Ok(Some(transport));
         }
         for address in failed {
             connector.let_go(id, address, peers);
@@ -263,8 +264,8 @@ impl EventLoop {
     /// Begins the opening handshake on a connection that is made.
     fn ask(&mut self, id: PeerId, transport: Transport) {
         let Some(route) = self.connector.take_route(id) else { return };
-        let Self { peers, intake, connector, .. } = self;
-        let Peers { entries, buffers, to_do, now, .. } = &mut *peers;
+        let Self { peers, intake, .. } = self;
+        let Peers { entries, buffers, to_do, now, .. } = peers;
         let entry = &mut entries[id.index()];
         (entry.transport, entry.stage, entry.clocks.waiting) = (transport, Stage::Asking, *now);
         (entry.flags.blocked, entry.flags.writable) = (false, false);
@@ -274,7 +275,6 @@ impl EventLoop {
         to_do.settle(entry);
         // An event that came with the connection may have been for what is to be read.
         to_do.read(entry);
-        connector.let_losers_go(id, peers);
     }
 }
 
@@ -336,12 +336,12 @@ impl Connector {
         }
     }
 
-    /// Gives up the places of attempts that another one has overtaken.
-    fn let_losers_go(&mut self, id: PeerId, peers: &mut Peers) {
+    /// Gives up the places of attempts that another one has overtaken. That one keeps the place of
+    /// the address that was tried: its socket may name another one, as 127.0.0.1 for 0.0.0.0.
+    fn let_losers_go(&mut self, id: PeerId, winner: SocketAddr, peers: &mut Peers) {
         let Some(dial) = self.dials.get_mut(&id) else { return };
-        let winner = peers.remote_addr(id).map(Host::Address);
-        let is_loser =
-            |host: &Host| matches!(host, Host::Address(_)) && Some(host) != winner.as_ref();
+        let winner = Host::Address(winner);
+        let is_loser = |host: &Host| matches!(host, Host::Address(_)) && *host != winner;
         let losers: Vec<_> = dial.hosts.extract_if(.., |host| is_loser(host)).collect();
         losers.iter().for_each(|host| self.leave(host, peers));
     }
@@ -416,12 +416,12 @@ impl Trying {
 
     /// Looks how far attempts have come. Returns the first that is connected, and where others have
     /// failed.
-    fn look(&mut self) -> (Option<Transport>, Vec<SocketAddr>) {
+    fn look(&mut self) -> (Option<(Transport, SocketAddr)>, Vec<SocketAddr>) {
         let mut failed = Vec::new();
         for unfinished in std::mem::take(&mut self.under_way) {
             let address = unfinished.address;
             match unfinished.progress() {
-                Ok(Progress::Connected(transport)) => return (Some(transport), failed),
+                Ok(Progress::Connected(transport)) => return (Some((transport, address)), failed),
                 Ok(Progress::Pending(unfinished)) => self.under_way.push(unfinished),
                 Err(error) => {
                     self.note(error);
