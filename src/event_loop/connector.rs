@@ -161,10 +161,11 @@ impl EventLoop {
             return self.peers.fail_connect(id, ConnectError::Connect(error));
         }
         let (host, port) = route.endpoint();
-        let until = self.peers.now.checked_add(self.peers.config.timeouts.connect);
+        let now = self.peers.now;
+        let until = now.checked_add(self.peers.config.timeouts.connect);
         let state = match host.parse::<IpAddr>() {
             Ok(ip) => State::Connecting(Trying::new(route, [SocketAddr::new(ip, port)])),
-            Err(_) => match self.connector.resolver.resolve(host, port, id) {
+            Err(_) => match self.connector.resolver.resolve((host, port), id, until, now) {
                 Ok(()) => State::Resolving(route),
                 Err(error) => return self.peers.fail_connect(id, ConnectError::Resolve(error)),
             },
