@@ -246,7 +246,9 @@ impl Intake {
                 }
                 Reception { peers, handler, shared, id }.receive(receiver, &mut buffer[..n]);
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // Neither an end nor an error is there: if an event said so, it was about another socket
+            // that was being connected for the same peer.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => entry.flags.hung_up = false,
             Err(_) if matches!(&receiver.stage, Receiving::Head(head) if head.is_empty()) => {
                 peers.drop_opening(id, |refused| &mut refused.silent);
             }
