@@ -341,6 +341,9 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
                     receiver.stage = self.answer(asking, &mut rest);
                     let used = input.len() - rest.len();
                     input = &mut input[used..];
+                    if matches!(receiver.stage, Receiving::Frames(_)) {
+                        self.peers.count_bytes(self.id, input.len());
+                    }
                 }
                 Receiving::Frames(unfinished) => {
                     let (unfinished, held) = self.decode(unfinished, input);
