@@ -7,7 +7,8 @@
 //! 3. read once from each peer that has something to read, and call the [`Handler`];
 //! 4. do some of what other threads have asked for;
 //! 5. fire timers, and look at the peers whose time is up;
-//! 6. write once to each peer that was sent anything, hear those who have caught up by that, and
+//! 6. begin to connect to servers, and go on with those under way;
+//! 7. write once to each peer that was sent anything, hear those who have caught up by that, and
 //!    end what is to end.
 //!
 //! Handlers run between reading and writing and touch no socket: so everything that a peer is sent
@@ -24,7 +25,6 @@ mod clocks;
 mod close;
 mod config;
 mod connect;
-mod connect_error;
 mod connector;
 mod deadlines;
 mod deferred;
@@ -73,7 +73,6 @@ use std::time::Duration;
 pub use self::close::{Close, CloseCause};
 pub use self::config::{Config, Delivery, Overflow};
 pub use self::connect::Connect;
-pub use self::connect_error::{ConnectError, ConnectStep};
 pub use self::deferred::Deferred;
 pub use self::handler::{Answer, Handler, IncomingRequest};
 pub use self::peer::Peer;
@@ -88,6 +87,8 @@ pub use self::shared_message::SharedMessage;
 pub use self::stats::{ByteStats, CloseStats, ConnectionStats, MessageStats, RefusalStats, Stats};
 pub use self::streaming::StreamError;
 pub use self::timers::TimerId;
+#[doc(no_inline)]
+pub use crate::connect_error::{ConnectError, ConnectStep};
 
 use self::acceptor::Acceptor;
 use self::clock::Clock;
@@ -102,7 +103,7 @@ use self::poller::{EVENTS, Edge, Poller};
 use self::transport::Transport;
 use crate::handshake::{HeadBuffer, Refusal};
 
-/// A single-threaded WebSocket server: listeners, peers, and the buffers they share.
+/// A single-threaded WebSocket server, and client: listeners, peers, and the buffers they share.
 ///
 /// To end it, [shut it down](Peers::shutdown) and let it run out: dropping it closes all
 /// connections without a word to peers or handler.

@@ -1,5 +1,6 @@
 //! The way out for connections: from a route to a socket that is connected.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -8,7 +9,6 @@ use std::time::{Duration, Instant};
 use super::asking::Asking;
 use super::attempts::Attempts;
 use super::connect::Route;
-use super::connect_error::{ConnectError, ConnectStep};
 use super::deadlines::Deadlines;
 use super::entry::Stage;
 use super::inbox::Inbox;
@@ -17,12 +17,15 @@ use super::poller::Poller;
 use super::resolver::{Lookup, Resolver};
 use super::transport::Transport;
 use super::unfinished::{Progress, Unfinished};
-use super::{EventLoop, PeerId, PeerMap, Peers, sooner};
+use super::upkeep::find;
+use super::{ConnectError, ConnectStep};
+use super::{EventLoop, PeerId, Peers, sooner};
 
 /// The connections that are being made, until their opening handshake is done.
 #[derive(Debug)]
 pub(super) struct Connector {
-    dials: PeerMap<Dial>,
+    /// Not by index: they are few, and may come behind any number of open ones.
+    dials: HashMap<PeerId, Dial>,
     deadlines: Deadlines,
     resolver: Resolver,
     lines: Lines,
@@ -69,10 +72,13 @@ struct Trying {
     error: Option<io::Error>,
 }
 
+/// Below so many, their memory is not worth giving back.
+const KEPT_DIALS: usize = 64;
+
 impl Connector {
     pub(super) fn new(inbox: &Arc<Inbox>, most_per_address: usize) -> Self {
         Self {
-            dials: PeerMap::new(),
+            dials: HashMap::new(),
             deadlines: Deadlines::default(),
             resolver: Resolver::new(inbox),
             lines: Lines::new(most_per_address),
@@ -91,16 +97,19 @@ impl Connector {
 
     /// Forgets a connection that is made, or will not be. Whoever waits for its place is called.
     pub(super) fn remove(&mut self, id: PeerId, peers: &mut Peers) {
-        if let Some(dial) = self.dials.remove(id) {
+        if let Some(dial) = self.dials.remove(&id) {
             dial.hosts.iter().for_each(|host| self.leave(host, peers));
+            if self.dials.is_empty() && self.dials.capacity() > KEPT_DIALS {
+                self.dials = HashMap::new();
+            }
         }
     }
 
     fn leave(&mut self, host: &Host, peers: &mut Peers) {
         while let Some(next) = self.lines.leave(host) {
             let Peers { entries, to_do, now, .. } = &mut *peers;
-            if let Some(dial) = self.dials.get_mut(next)
-                && let Some(entry) = super::upkeep::find(entries, next)
+            if let Some(dial) = self.dials.get_mut(&next)
+                && let Some(entry) = find(entries, next)
             {
                 dial.hosts.push(host.clone());
                 dial.patience = dial.patience.go_on(*now);
@@ -111,7 +120,7 @@ impl Connector {
 
     /// Sees to it that the loop looks at the connection when there is something to do.
     fn arm(&mut self, id: PeerId) {
-        let Some(dial) = self.dials.get_mut(id) else { return };
+        let Some(dial) = self.dials.get_mut(&id) else { return };
         if let Some(at) = dial.next()
             && dial.armed.is_none_or(|armed| at < armed)
         {
@@ -170,7 +179,7 @@ impl EventLoop {
     pub(super) fn resolved(&mut self, lookup: Lookup) {
         let waiting = self.connector.resolver.waiting_for(&lookup);
         for id in waiting {
-            let Some(dial) = self.connector.dials.get_mut(id) else { continue };
+            let Some(dial) = self.connector.dials.get_mut(&id) else { continue };
             let State::Resolving(route) = &mut dial.state else { continue };
             match &lookup.result {
                 Ok(addresses) if !addresses.is_empty() => {
@@ -193,7 +202,7 @@ impl EventLoop {
     /// Looks at the connections that something is due for.
     pub(super) fn expire_connects(&mut self) {
         while let Some((at, id)) = self.connector.deadlines.pop_expired(self.peers.now) {
-            if let Some(dial) = self.connector.dials.get_mut(id)
+            if let Some(dial) = self.connector.dials.get_mut(&id)
                 && dial.armed == Some(at)
             {
                 dial.armed = None;
@@ -202,7 +211,7 @@ impl EventLoop {
         }
         let Connector { dials, deadlines, .. } = &mut self.connector;
         deadlines.compact(dials.len(), |at, id| {
-            dials.get(id).is_some_and(|dial| dial.armed == Some(at))
+            dials.get(&id).is_some_and(|dial| dial.armed == Some(at))
         });
     }
 
@@ -273,7 +282,7 @@ impl EventLoop {
 
 impl Connector {
     fn trying(&mut self, id: PeerId) -> Option<&mut Trying> {
-        match &mut self.dials.get_mut(id)?.state {
+        match &mut self.dials.get_mut(&id)?.state {
             State::Connecting(trying) => Some(trying),
             State::Waiting(_) | State::Resolving(_) | State::Asking => None,
         }
@@ -297,7 +306,7 @@ impl Connector {
     /// other has would wait for ever.
     fn next_address(&mut self, id: PeerId, now: Instant) -> Option<SocketAddr> {
         let Self { dials, lines, .. } = self;
-        let dial = dials.get_mut(id)?;
+        let dial = dials.get_mut(&id)?;
         let (Patience::Until(_), State::Connecting(trying)) = (dial.patience, &mut dial.state)
         else {
             return None;
@@ -321,7 +330,7 @@ impl Connector {
 
     /// Notes that an attempt has failed. Behind a proxy, the place is not the address's, and kept.
     fn let_go(&mut self, id: PeerId, address: SocketAddr, peers: &mut Peers) {
-        let Some(dial) = self.dials.get_mut(id) else { return };
+        let Some(dial) = self.dials.get_mut(&id) else { return };
         let host = Host::Address(address);
         if let Some(place) = dial.hosts.iter().position(|it| *it == host) {
             dial.hosts.swap_remove(place);
@@ -331,7 +340,7 @@ impl Connector {
 
     /// Gives up the places of attempts that another one has overtaken.
     fn let_losers_go(&mut self, id: PeerId, peers: &mut Peers) {
-        let Some(dial) = self.dials.get_mut(id) else { return };
+        let Some(dial) = self.dials.get_mut(&id) else { return };
         let winner = peers.remote_addr(id).map(Host::Address);
         let is_loser =
             |host: &Host| matches!(host, Host::Address(_)) && Some(host) != winner.as_ref();
@@ -341,7 +350,7 @@ impl Connector {
 
     /// The step that takes too long, if one does.
     fn expired(&self, id: PeerId, now: Instant) -> Option<ConnectStep> {
-        let dial = self.dials.get(id)?;
+        let dial = self.dials.get(&id)?;
         match (dial.patience, &dial.state) {
             (Patience::Until(Some(until)), _) if now < until => None,
             (Patience::Until(None) | Patience::InLine(_), _) => None,
@@ -353,7 +362,7 @@ impl Connector {
 
     /// Takes the way that has led to a connection.
     fn take_route(&mut self, id: PeerId) -> Option<Box<Route>> {
-        let dial = self.dials.get_mut(id)?;
+        let dial = self.dials.get_mut(&id)?;
         match std::mem::replace(&mut dial.state, State::Asking) {
             State::Connecting(trying) => Some(trying.route),
             State::Waiting(_) | State::Resolving(_) | State::Asking => None,
@@ -362,7 +371,7 @@ impl Connector {
 
     /// Takes the way that is to be gone from now on, if one has waited for that.
     fn take_waiting(&mut self, id: PeerId, now: Instant) -> Option<Box<Route>> {
-        let dial = self.dials.get_mut(id)?;
+        let dial = self.dials.get_mut(&id)?;
         match (&mut dial.state, dial.patience) {
             (State::Waiting(route), Patience::Until(Some(until))) if until <= now => {
                 Some(route.clone())

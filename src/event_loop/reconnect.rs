@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::ConnectError;
 use super::close::CloseCause;
 use super::connect::Connect;
-use super::connect_error::ConnectError;
 use super::entry::Entry;
 use super::handler::Handler;
 use super::{PeerId, Peers};

@@ -472,7 +472,7 @@ fn what_a_proxy_gets_wrong_is_said_to_be_the_proxys() {
     for (answer, expected) in [
         (
             "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
-            "by the proxy, refused with status 407 Proxy Authentication Required",
+            "the proxy does not connect: refused with status 407 Proxy Authentication Required",
         ),
         ("", "from the proxy: the connection was closed without an answer"),
         ("SSH-2.0", "from the proxy: expected HTTP, got something else"),
@@ -573,4 +573,91 @@ fn other_threads_connect_by_way_of_the_loop() {
     drop(event_loop);
     assert!(server.told.next().starts_with("close 1006"));
     server.stop();
+}
+
+#[test]
+fn a_connection_that_breaks_before_the_answer_is_lost() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut event_loop = EventLoop::new().unwrap();
+    let id = event_loop.connect(&format!("ws://{}", listener.local_addr().unwrap())).unwrap();
+    turn_until(&mut event_loop, &mut Outcomes::default(), |event_loop, _| {
+        event_loop.peers().stats().bytes.sent > 0
+    });
+    Client::over(listener.accept().unwrap().0).reset();
+    let error = error_in(&mut event_loop, id);
+    let ConnectError::Lost(error) = error else { panic!("{error}") };
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_environment_may_name_a_proxy() {
+    let in_environment = |variables: &str| {
+        super::common::in_own_process(
+            "connecting::the_environment_may_name_a_proxy",
+            &format!("-n 256 && export {variables}"),
+        )
+    };
+    let proxies = ["http_proxy=http://127.0.0.1:1", "http_proxy=no://proxy"];
+    if !proxies.map(|proxy| in_environment(&format!("{proxy} no_proxy=excluded.invalid")))[0] {
+        return;
+    }
+    let connect = |url| Connect::new(request(url)).proxy_from_environment();
+    let excluded = error_of(Config::new(), connect("ws://excluded.invalid"));
+    assert!(matches!(excluded, ConnectError::Resolve(_)), "{excluded}");
+    if std::env::var("http_proxy").unwrap().starts_with("no") {
+        let result = EventLoop::new().unwrap().connect_with(connect("ws://other.invalid"));
+        assert!(matches!(result, Err(ConnectError::ProxyUrl(_))));
+        return;
+    }
+    let error = error_of(Config::new(), connect("ws://other.invalid"));
+    let ConnectError::Connect(error) = error else { panic!("{error}") };
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+    // Unasked, the environment says nothing.
+    let error = error_of(Config::new(), request("ws://other.invalid"));
+    assert!(matches!(error, ConnectError::Resolve(_)), "{error}");
+}
+
+#[test]
+fn in_a_rehearsal_there_is_nowhere_to_connect_to() {
+    struct Connecting(Option<ConnectError>);
+    impl Handler for Connecting {
+        fn on_message(&mut self, peer: &mut Peer<'_>, _: Message<'_>) {
+            peer.peers().connect("ws://server.example").unwrap();
+        }
+        fn on_connect_error(&mut self, _: &mut Peers, _: PeerId, error: ConnectError) {
+            self.0 = Some(error);
+        }
+    }
+    let mut rehearsal = wsloop::testing::Rehearsal::new(Config::new(), Connecting(None));
+    let client = rehearsal.connect("/");
+    rehearsal.send(client, "go");
+    let Some(ConnectError::Connect(error)) = &rehearsal.handler().0 else { panic!("no error") };
+    assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_thread_stays_behind_when_the_loop_is_gone() {
+    let test = "connecting::no_thread_stays_behind_when_the_loop_is_gone";
+    if !super::common::in_own_process(test, "-n 256") {
+        return;
+    }
+    let threads = || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+        let names = tasks.filter_map(|task| std::fs::read(task.ok()?.path().join("comm")).ok());
+        names.filter(|name| name == b"wsloop-resolver\n").count()
+    };
+    let mut event_loop = EventLoop::new().unwrap();
+    // As many names as there may be threads, and more. With another port it is another one.
+    let ids: Vec<_> = (1..=20)
+        .map(|port| event_loop.connect(&format!("ws://localhost:{port}")).unwrap())
+        .collect();
+    let mut outcomes = Outcomes::default();
+    turn_until(&mut event_loop, &mut outcomes, |_, outcomes| outcomes.errors.len() == ids.len());
+    assert!((1..=8).contains(&threads()), "{}", threads());
+    drop(event_loop);
+    while threads() > 0 {
+        let_pass(Duration::from_millis(1));
+    }
 }
