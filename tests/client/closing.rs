@@ -173,7 +173,7 @@ fn a_short_read_timeout_does_not_spoil_the_closing_handshake() {
     });
     let mut client = server.connect();
     client.send("").unwrap();
-    client.set_read_timeout(Some(std::time::Duration::ZERO));
+    client.set_read_timeout(Some(Duration::ZERO));
     while client.receive() == Err(Error::Timeout) {}
     assert_eq!(client.receive(), Ok(None));
     server.join();

@@ -180,7 +180,7 @@ fn check(seed: u64) {
     let addr = event_loop.listen("127.0.0.1:0").unwrap();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let urls = urls(addr, silent.local_addr().unwrap());
-    let mut chaos = Chaos::new(seed, urls, seed % 2 == 0);
+    let mut chaos = Chaos::new(seed, urls, seed.is_multiple_of(2));
     while chaos.left > 0 {
         chaos.act(event_loop.peers());
         turn(&mut event_loop, &mut chaos);
