@@ -62,6 +62,10 @@ pub use crate::connect_error::{ConnectError, ConnectStep};
 ///
 /// To drop a client is to break off the connection, without a closing handshake: [`close`](Self::close)
 /// it first.
+///
+/// # Forking
+///
+/// Where a process forks, one of the two goes on with a client: both would mask with the same keys.
 pub struct Client {
     reader: Reader,
     writer: Writer,

@@ -137,9 +137,11 @@ impl EventLoop {
             self.connector.remove(id, &mut self.peers);
         }
         for (id, route, after) in std::mem::take(&mut self.peers.to_do.connects) {
-            if self.peers.entry(id).is_some() {
-                self.intake.insert_client(id);
-                self.connector.remove(id, &mut self.peers);
+            let Some(entry) = self.peers.entry(id) else { continue };
+            let is_wanted = entry.is_heard();
+            self.intake.insert_client(id);
+            self.connector.remove(id, &mut self.peers);
+            if is_wanted {
                 self.begin_after(id, route, after);
             }
         }
@@ -453,4 +455,57 @@ impl Trying {
 fn is_about_networks(error: &io::Error) -> bool {
     use io::ErrorKind::{AddrNotAvailable, HostUnreachable, NetworkUnreachable};
     matches!(error.kind(), AddrNotAvailable | HostUnreachable | NetworkUnreachable)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use socket2::{Domain, Socket, Type};
+
+    use super::super::{Handler, Peer};
+    use super::*;
+    use crate::protocol::Message;
+
+    struct Nothing;
+
+    impl Handler for Nothing {
+        fn on_message(&mut self, _: &mut Peer<'_>, _: Message<'_>) {}
+    }
+
+    /// The sockets of all attempts have the same token: what an event says of the end of one is not
+    /// to be believed of another.
+    #[test]
+    fn that_an_attempt_has_failed_is_not_held_against_the_one_that_succeeds() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        // Nobody listens here, and nobody else can.
+        let bound = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        bound.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        let nobody = bound.local_addr().unwrap().as_socket().unwrap();
+        let mut event_loop = EventLoop::new().unwrap();
+        let id = event_loop.connect(&format!("ws://{nobody}")).unwrap();
+        event_loop.begin_connects();
+        let trying = event_loop.connector.trying(id).unwrap();
+        trying.attempts = Attempts::new([listener.local_addr().unwrap()]);
+
+        let mut failed = false;
+        while event_loop.peers.stats().bytes.sent == 0 {
+            event_loop.turn(&mut Nothing, None).unwrap();
+            let entry = event_loop.peers.entry(id).expect("it connects");
+            failed |= entry.stage == Stage::Connecting && entry.flags.hung_up;
+        }
+        assert!(failed, "the first attempt was not noticed");
+        assert!(!event_loop.peers.entry(id).unwrap().flags.hung_up);
+    }
+
+    #[test]
+    fn what_is_given_up_at_once_is_not_begun() {
+        let mut event_loop = EventLoop::new().unwrap();
+        let id = event_loop.connect("ws://name.invalid").unwrap();
+        event_loop.peers().abort(id);
+        event_loop.begin_connects();
+        assert!(event_loop.connector.dials.is_empty());
+        event_loop.turn(&mut Nothing, None).unwrap();
+        assert_eq!(event_loop.peers.stats().connections.failed, 1);
+    }
 }

@@ -246,7 +246,9 @@ impl Intake {
                 }
                 Reception { peers, handler, shared, id }.receive(receiver, &mut buffer[..n]);
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // Neither an end nor an error is there: if an event said so, it was about another socket
+            // that was being connected for the same peer.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => entry.flags.hung_up = false,
             Err(_) if matches!(&receiver.stage, Receiving::Head(head) if head.is_empty()) => {
                 peers.drop_opening(id, |refused| &mut refused.silent);
             }
@@ -339,6 +341,9 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
                     receiver.stage = self.answer(asking, &mut rest);
                     let used = input.len() - rest.len();
                     input = &mut input[used..];
+                    if matches!(receiver.stage, Receiving::Frames(_)) {
+                        self.peers.count_bytes(self.id, input.len());
+                    }
                 }
                 Receiving::Frames(unfinished) => {
                     let (unfinished, held) = self.decode(unfinished, input);
