@@ -61,15 +61,39 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Option<Arguments>) -> Result<(), Box<dyn Error>> {
-    let Some(Arguments { url, clients, messages }) = arguments else { return Ok(()) };
+    let Some(Arguments { url, clients, messages, rounds }) = arguments else { return Ok(()) };
     let mut event_loop = EventLoop::with_config(Config::new())?;
+    let before = Holdings::now();
+    println!("before: {before}");
+    let mut left = [before.kilobytes; 2];
+    for _ in 0..rounds {
+        round(&mut event_loop, &url, clients, messages)?;
+        let after = Holdings::now();
+        println!("after:  {after}");
+        if after.descriptors != before.descriptors {
+            return Err("descriptors were left behind".into());
+        }
+        left = [left[1], after.kilobytes];
+    }
+    // What the loop and the allocator keep for later, they keep once: after two rounds at most.
+    if rounds > 2 && left[1] > left[0].map(|kb| kb + 1024) {
+        return Err("each round leaves memory behind".into());
+    }
+    Ok(())
+}
+
+/// Connects all clients, has them say what they have to say, and waits until the last is gone.
+fn round(
+    event_loop: &mut EventLoop,
+    url: &str,
+    clients: usize,
+    messages: u32,
+) -> Result<(), Box<dyn Error>> {
     let mut handler =
         Clients { messages, answered: PeerMap::new(), clean: 0, failures: Vec::new() };
-    let before = Holdings::now();
-
     let start = clock();
     for _ in 0..clients {
-        event_loop.connect(&url)?;
+        event_loop.connect(url)?;
     }
     while event_loop.peers().stats().connections.connecting > 0 {
         event_loop.turn(&mut handler, None)?;
@@ -97,8 +121,6 @@ fn run(arguments: Option<Arguments>) -> Result<(), Box<dyn Error>> {
     while event_loop.peers().stats().connections.ending > 0 {
         event_loop.turn(&mut handler, None)?;
     }
-    println!("before: {before}");
-    println!("after:  {}", Holdings::now());
     match handler.failures.first() {
         None => Ok(()),
         Some(first) => Err(format!("{} failed, the first: {first}", handler.failures.len()).into()),
@@ -135,27 +157,31 @@ struct Arguments {
     url: String,
     clients: usize,
     messages: u32,
+    rounds: u32,
 }
 
 impl Arguments {
     /// Returns `None` after a call for help.
     fn parse() -> Result<Option<Self>, lexopt::Error> {
         let mut parser = lexopt::Parser::from_env();
-        let (mut url, mut clients, mut messages) = (None, 1000, 100);
+        let (mut url, mut clients, mut messages, mut rounds) = (None, 1000, 100, 1);
         while let Some(argument) = parser.next()? {
             match argument {
                 Value(value) if url.is_none() => url = Some(value.string()?),
                 Long("clients") => clients = parser.value()?.parse()?,
                 Long("messages") => messages = parser.value()?.parse()?,
+                Long("rounds") => rounds = parser.value()?.parse()?,
                 Short('h') | Long("help") => {
-                    println!("usage: clients ws://HOST:PORT [--clients N] [--messages N]");
+                    println!(
+                        "usage: clients ws://HOST:PORT [--clients N] [--messages N] [--rounds N]"
+                    );
                     return Ok(None);
                 }
                 _ => return Err(argument.unexpected()),
             }
         }
         let url = url.ok_or("expected the URL of a server")?;
-        Ok(Some(Self { url, clients, messages }))
+        Ok(Some(Self { url, clients, messages, rounds }))
     }
 }
 

@@ -4,7 +4,6 @@
 //! connect. [`Client::into_halves`] makes two of a client, for a thread that receives and others that
 //! send.
 
-mod connect_error;
 mod connector;
 mod deadline;
 mod dial;
@@ -24,11 +23,12 @@ use self::stream::Stream;
 use crate::handshake::{ClientRequest, Established, WsUrl};
 use crate::protocol::{CloseCode, Connection, Event, Message, Piece};
 
-pub use self::connect_error::{ConnectError, ConnectStep};
 pub use self::connector::Connector;
 pub use self::error::{Closed, Error};
 pub use self::reader::Reader;
 pub use self::writer::Writer;
+#[doc(no_inline)]
+pub use crate::connect_error::{ConnectError, ConnectStep};
 
 /// The client's end of a connection, with calls that wait until they are done.
 ///
@@ -62,6 +62,10 @@ pub use self::writer::Writer;
 ///
 /// To drop a client is to break off the connection, without a closing handshake: [`close`](Self::close)
 /// it first.
+///
+/// # Forking
+///
+/// Where a process forks, one of the two goes on with a client: both would mask with the same keys.
 pub struct Client {
     reader: Reader,
     writer: Writer,

@@ -25,7 +25,6 @@ mod clocks;
 mod close;
 mod config;
 mod connect;
-mod connect_error;
 mod connector;
 mod deadlines;
 mod deferred;
@@ -74,7 +73,6 @@ use std::time::Duration;
 pub use self::close::{Close, CloseCause};
 pub use self::config::{Config, Delivery, Overflow};
 pub use self::connect::Connect;
-pub use self::connect_error::{ConnectError, ConnectStep};
 pub use self::deferred::Deferred;
 pub use self::handler::{Answer, Handler, IncomingRequest};
 pub use self::peer::Peer;
@@ -89,6 +87,8 @@ pub use self::shared_message::SharedMessage;
 pub use self::stats::{ByteStats, CloseStats, ConnectionStats, MessageStats, RefusalStats, Stats};
 pub use self::streaming::StreamError;
 pub use self::timers::TimerId;
+#[doc(no_inline)]
+pub use crate::connect_error::{ConnectError, ConnectStep};
 
 use self::acceptor::Acceptor;
 use self::clock::Clock;

@@ -23,8 +23,10 @@
 //! ```
 //!
 //! A `Handler` is told of everything that happens to all peers, on one thread, and needs no locks.
-//! What it sends is queued, and written once per peer and turn of the loop. `Config` holds the
-//! limits, `Remote` is the handle for other threads, and `Peers` is everyone else who is connected.
+//! What it sends is queued, and written once per peer and turn of the loop. `Peers::connect` makes
+//! the loop a client as well, of any number of servers, which are peers like all others. `Config`
+//! holds the limits, `Remote` is the handle for other threads, and `Peers` is everyone else who is
+//! connected.
 //!
 //! # The layers
 //!
@@ -57,6 +59,8 @@
 
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(any(feature = "client", feature = "event-loop"))]
+mod connect_error;
 #[cfg(feature = "event-loop")]
 pub mod event_loop;
 pub mod handshake;
@@ -64,16 +68,17 @@ pub mod protocol;
 #[cfg(any(feature = "client", feature = "event-loop"))]
 mod random;
 
+#[cfg(any(feature = "client", feature = "event-loop"))]
+pub use connect_error::{ConnectError, ConnectStep};
 #[cfg(feature = "event-loop")]
 #[doc(inline)]
 pub use event_loop::testing;
 #[cfg(feature = "event-loop")]
 #[doc(no_inline)]
 pub use event_loop::{
-    Answer, Close, CloseCause, Config, Connect, ConnectError, ConnectStep, Deferred, Delivery,
-    EventLoop, Excess, Handler, IncomingRequest, Overflow, Peer, PeerId, PeerMap, Peers, Rate,
-    RateLimit, Reconnect, Remote, RemoteError, Retry, SendStatus, SharedMessage, Stats,
-    StreamError, TimerId,
+    Answer, Close, CloseCause, Config, Connect, Deferred, Delivery, EventLoop, Excess, Handler,
+    IncomingRequest, Overflow, Peer, PeerId, PeerMap, Peers, Rate, RateLimit, Reconnect, Remote,
+    RemoteError, Retry, SendStatus, SharedMessage, Stats, StreamError, TimerId,
 };
 #[doc(no_inline)]
 pub use handshake::{

@@ -8,8 +8,12 @@ use rand::{Rng, SeedableRng};
 /// Where masking keys come from, RFC 6455 §5.3: "derived from a strong source of entropy", and no
 /// one tells anything about the next.
 ///
-/// A cryptographically secure generator, seeded by the system. It makes 64 bytes at a time, so that
-/// a key takes a fraction of what masking a small message does, and asks the system nothing.
+/// A cryptographically secure generator, seeded by the system. It makes many bytes at a time, so that
+/// a key takes a fraction of what masking a small message does, and asks the system for a new seed
+/// once in [`RESEED_AFTER`] bytes.
+///
+/// A process that forks has it twice: both would make the same keys up to the next seed. Nothing is
+/// done against that, as what holds it, a loop or a client, is no good to both processes either.
 pub(crate) struct MaskingKeys {
     rng: StdRng,
     /// How many bytes it may still be asked for before it gets a new seed.

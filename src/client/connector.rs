@@ -6,13 +6,13 @@ use std::time::Duration;
 use std::{env, io};
 
 use super::Client;
-use super::connect_error::{ConnectError, ConnectStep};
 use super::deadline::Deadline;
 use super::dial::dial;
 use super::outgoing::Outgoing;
 use super::reader::{Input, Reader};
 use super::stream::{Stream, is_timeout};
 use super::writer::Writer;
+use super::{ConnectError, ConnectStep};
 use crate::handshake::{
     ClientHandshake, ClientRequest, Established, Proxy, RedirectError, Reply, ResponseLimits,
     ServerRefusal, TunnelReply, WsUrl,

@@ -6,9 +6,9 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use super::connect_error::{ConnectError, ConnectStep};
 use super::deadline::Deadline;
 use super::stream::is_timeout;
+use super::{ConnectError, ConnectStep};
 
 /// Connects to the first of a host's addresses that accepts. `host` has no brackets.
 pub(super) fn dial(host: &str, port: u16, deadline: Deadline) -> Result<TcpStream, ConnectError> {

@@ -113,7 +113,8 @@ impl Outgoing {
 
     /// Writes what the socket takes without much ado, unless somebody is writing already.
     ///
-    /// Returns whether anything is left that nobody is writing.
+    /// However much there is and however steadily it is taken, this does not keep the reading half
+    /// from its own deadline. Returns whether anything is left that nobody is writing.
     pub(super) fn flush_briefly(&self) -> bool {
         let left = |state: &State| {
             state.pen.is_some() && state.broken.is_none() && !state.sender.output().is_empty()
@@ -122,7 +123,7 @@ impl Outgoing {
         if !left(&state) {
             return false;
         }
-        match self.write(state, Patience::PerWrite(Some(BRIEFLY))) {
+        match self.write(state, Patience::Until(Deadline::after(BRIEFLY))) {
             Ok(_) => false,
             // Why nothing can be written is for those to hear who send.
             Err(_) => left(&self.lock()),
@@ -200,6 +201,10 @@ impl Outgoing {
                     break Err(Error::Lost(error.kind()));
                 }
             }
+            // Only now: every call tries once, however short its time.
+            if patience.is_over() && !state.sender.output().is_empty() {
+                break Err(Error::Timeout);
+            }
         };
         state.pen = Some(pen);
         if state.waiting > 0 {
@@ -227,6 +232,15 @@ impl Outgoing {
     }
 }
 
+impl Patience {
+    fn is_over(self) -> bool {
+        match self {
+            Self::PerWrite(_) => false,
+            Self::Until(deadline) => deadline.is_over(),
+        }
+    }
+}
+
 impl Pen {
     /// Copies the front of the output. Returns whether there is any.
     fn copy(&mut self, output: &[u8]) -> bool {
@@ -238,9 +252,6 @@ impl Pen {
     fn write(&mut self, stream: &Stream, patience: Patience) -> io::Result<usize> {
         let timeout = match patience {
             Patience::PerWrite(timeout) => timeout.map(|timeout| timeout.max(MOMENT)),
-            Patience::Until(deadline) if deadline.is_over() => {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
             Patience::Until(deadline) => deadline.left(),
         };
         if timeout != self.timeout {

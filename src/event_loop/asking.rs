@@ -2,7 +2,7 @@
 
 use super::buffers::BufferPool;
 use super::connect::Route;
-use super::connect_error::{ConnectError, ConnectStep};
+use super::{ConnectError, ConnectStep};
 use crate::handshake::{
     ClientHandshake, Established, Reply, ResponseError, ServerRefusal, Tunnel, TunnelReply,
 };

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::connect_error::ConnectError;
+use super::ConnectError;
 use super::entry::{Flags, Stage};
 use super::lines::Host;
 use super::reconnect::{Link, Reconnect};

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use super::asking::Asking;
 use super::attempts::Attempts;
 use super::connect::Route;
-use super::connect_error::{ConnectError, ConnectStep};
 use super::deadlines::Deadlines;
 use super::entry::Stage;
 use super::inbox::Inbox;
@@ -19,6 +18,7 @@ use super::resolver::{Lookup, Resolver};
 use super::transport::Transport;
 use super::unfinished::{Progress, Unfinished};
 use super::upkeep::find;
+use super::{ConnectError, ConnectStep};
 use super::{EventLoop, PeerId, Peers, sooner};
 
 /// The connections that are being made, until their opening handshake is done.
@@ -137,9 +137,11 @@ impl EventLoop {
             self.connector.remove(id, &mut self.peers);
         }
         for (id, route, after) in std::mem::take(&mut self.peers.to_do.connects) {
-            if self.peers.entry(id).is_some() {
-                self.intake.insert_client(id);
-                self.connector.remove(id, &mut self.peers);
+            let Some(entry) = self.peers.entry(id) else { continue };
+            let is_wanted = entry.is_heard();
+            self.intake.insert_client(id);
+            self.connector.remove(id, &mut self.peers);
+            if is_wanted {
                 self.begin_after(id, route, after);
             }
         }
@@ -161,10 +163,11 @@ impl EventLoop {
             return self.peers.fail_connect(id, ConnectError::Connect(error));
         }
         let (host, port) = route.endpoint();
-        let until = self.peers.now.checked_add(self.peers.config.timeouts.connect);
+        let now = self.peers.now;
+        let until = now.checked_add(self.peers.config.timeouts.connect);
         let state = match host.parse::<IpAddr>() {
             Ok(ip) => State::Connecting(Trying::new(route, [SocketAddr::new(ip, port)])),
-            Err(_) => match self.connector.resolver.resolve(host, port, id) {
+            Err(_) => match self.connector.resolver.resolve((host, port), id, until, now) {
                 Ok(()) => State::Resolving(route),
                 Err(error) => return self.peers.fail_connect(id, ConnectError::Resolve(error)),
             },
@@ -242,8 +245,9 @@ impl EventLoop {
         let Self { connector, peers, poller, .. } = self;
         let Some(trying) = connector.trying(id) else { return Ok(None) };
         let (connected, failed) = trying.look();
-        if connected.is_some() {
-            return Ok(connected);
+        if let Some((transport, address)) = connected {
+            connector.let_losers_go(id, address, peers);
+            return Ok(Some(transport));
         }
         for address in failed {
             connector.let_go(id, address, peers);
@@ -263,8 +267,8 @@ impl EventLoop {
     /// Begins the opening handshake on a connection that is made.
     fn ask(&mut self, id: PeerId, transport: Transport) {
         let Some(route) = self.connector.take_route(id) else { return };
-        let Self { peers, intake, connector, .. } = self;
-        let Peers { entries, buffers, to_do, now, .. } = &mut *peers;
+        let Self { peers, intake, .. } = self;
+        let Peers { entries, buffers, to_do, now, .. } = peers;
         let entry = &mut entries[id.index()];
         (entry.transport, entry.stage, entry.clocks.waiting) = (transport, Stage::Asking, *now);
         (entry.flags.blocked, entry.flags.writable) = (false, false);
@@ -274,7 +278,6 @@ impl EventLoop {
         to_do.settle(entry);
         // An event that came with the connection may have been for what is to be read.
         to_do.read(entry);
-        connector.let_losers_go(id, peers);
     }
 }
 
@@ -336,12 +339,12 @@ impl Connector {
         }
     }
 
-    /// Gives up the places of attempts that another one has overtaken.
-    fn let_losers_go(&mut self, id: PeerId, peers: &mut Peers) {
+    /// Gives up the places of attempts that another one has overtaken. That one keeps the place of
+    /// the address that was tried: its socket may name another one, as 127.0.0.1 for 0.0.0.0.
+    fn let_losers_go(&mut self, id: PeerId, winner: SocketAddr, peers: &mut Peers) {
         let Some(dial) = self.dials.get_mut(&id) else { return };
-        let winner = peers.remote_addr(id).map(Host::Address);
-        let is_loser =
-            |host: &Host| matches!(host, Host::Address(_)) && Some(host) != winner.as_ref();
+        let winner = Host::Address(winner);
+        let is_loser = |host: &Host| matches!(host, Host::Address(_)) && *host != winner;
         let losers: Vec<_> = dial.hosts.extract_if(.., |host| is_loser(host)).collect();
         losers.iter().for_each(|host| self.leave(host, peers));
     }
@@ -416,12 +419,12 @@ impl Trying {
 
     /// Looks how far attempts have come. Returns the first that is connected, and where others have
     /// failed.
-    fn look(&mut self) -> (Option<Transport>, Vec<SocketAddr>) {
+    fn look(&mut self) -> (Option<(Transport, SocketAddr)>, Vec<SocketAddr>) {
         let mut failed = Vec::new();
         for unfinished in std::mem::take(&mut self.under_way) {
             let address = unfinished.address;
             match unfinished.progress() {
-                Ok(Progress::Connected(transport)) => return (Some(transport), failed),
+                Ok(Progress::Connected(transport)) => return (Some((transport, address)), failed),
                 Ok(Progress::Pending(unfinished)) => self.under_way.push(unfinished),
                 Err(error) => {
                     self.note(error);
@@ -452,4 +455,57 @@ impl Trying {
 fn is_about_networks(error: &io::Error) -> bool {
     use io::ErrorKind::{AddrNotAvailable, HostUnreachable, NetworkUnreachable};
     matches!(error.kind(), AddrNotAvailable | HostUnreachable | NetworkUnreachable)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use socket2::{Domain, Socket, Type};
+
+    use super::super::{Handler, Peer};
+    use super::*;
+    use crate::protocol::Message;
+
+    struct Nothing;
+
+    impl Handler for Nothing {
+        fn on_message(&mut self, _: &mut Peer<'_>, _: Message<'_>) {}
+    }
+
+    /// The sockets of all attempts have the same token: what an event says of the end of one is not
+    /// to be believed of another.
+    #[test]
+    fn that_an_attempt_has_failed_is_not_held_against_the_one_that_succeeds() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        // Nobody listens here, and nobody else can.
+        let bound = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        bound.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        let nobody = bound.local_addr().unwrap().as_socket().unwrap();
+        let mut event_loop = EventLoop::new().unwrap();
+        let id = event_loop.connect(&format!("ws://{nobody}")).unwrap();
+        event_loop.begin_connects();
+        let trying = event_loop.connector.trying(id).unwrap();
+        trying.attempts = Attempts::new([listener.local_addr().unwrap()]);
+
+        let mut failed = false;
+        while event_loop.peers.stats().bytes.sent == 0 {
+            event_loop.turn(&mut Nothing, None).unwrap();
+            let entry = event_loop.peers.entry(id).expect("it connects");
+            failed |= entry.stage == Stage::Connecting && entry.flags.hung_up;
+        }
+        assert!(failed, "the first attempt was not noticed");
+        assert!(!event_loop.peers.entry(id).unwrap().flags.hung_up);
+    }
+
+    #[test]
+    fn what_is_given_up_at_once_is_not_begun() {
+        let mut event_loop = EventLoop::new().unwrap();
+        let id = event_loop.connect("ws://name.invalid").unwrap();
+        event_loop.peers().abort(id);
+        event_loop.begin_connects();
+        assert!(event_loop.connector.dials.is_empty());
+        event_loop.turn(&mut Nothing, None).unwrap();
+        assert_eq!(event_loop.peers.stats().connections.failed, 1);
+    }
 }

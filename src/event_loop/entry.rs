@@ -4,12 +4,12 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Instant;
 
+use super::ConnectError;
 use super::PeerId;
 use super::buffers::BufferPool;
 use super::clocks::{Clocks, Expired, Wait, sooner};
 use super::close::CloseCause;
 use super::config::Timeouts;
-use super::connect_error::ConnectError;
 use super::rate_limit::Meter;
 use super::reconnect::Link;
 use super::streaming::Outgoing;

@@ -5,8 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
 use std::sync::Arc;
 
-#[cfg(doc)]
-use super::Connect;
 use super::deferred::Deferred;
 use super::inbox::Inbox;
 use super::{Close, ConnectError, Peer, PeerId, Peers, Retry, TimerId};
@@ -162,8 +160,8 @@ pub trait Handler {
     }
 
     /// Called when a connection is to take the place of one that was lost or did not come about,
-    /// if [`Connect::reconnect`] asked for that; right after [`on_close`](Self::on_close) or
-    /// [`on_connect_error`](Self::on_connect_error).
+    /// right after [`on_close`](Self::on_close) or [`on_connect_error`](Self::on_connect_error), if
+    /// [`Connect::reconnect`](super::Connect::reconnect) asked for that.
     ///
     /// The new one is a peer of its own: what was kept of the old one by its id may have to be
     /// handed over.

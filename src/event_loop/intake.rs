@@ -3,22 +3,24 @@
 //! What a connection has sent so far is kept here, apart from [`Peers`], so that a message can be
 //! lent to a handler which may do to all peers whatever it likes.
 
+mod frames;
+mod opening;
+
 use std::io;
 use std::sync::Arc;
 
+use self::opening::{fail, refused};
 use super::asking::{Asking, Outcome};
 use super::buffers::DecoderPool;
-use super::clocks::Pong;
 use super::close::CloseCause;
-use super::connect::Route;
-use super::ending::{NO_CLOSE, NO_STATUS_RECEIVED, finish};
+use super::ending::{NO_CLOSE, finish};
 use super::entry::{Entry, Stage};
-use super::handler::{Answer, Decision, Handler, IncomingRequest};
+use super::handler::{Answer, Handler};
 use super::inbox::Inbox;
 use super::upkeep::find;
-use super::{ConnectError, Peer, PeerId, Peers};
-use crate::handshake::{HeadBuffer, Method, Offer, Refusal, Request, Response, ServerRefusal};
-use crate::protocol::{CloseBody, Decoder, Event, Role, Violation};
+use super::{ConnectError, PeerId, Peers};
+use crate::handshake::{HeadBuffer, Method, Offer, Refusal, Response};
+use crate::protocol::Decoder;
 
 /// What has been received, of all connections.
 #[derive(Debug)]
@@ -246,7 +248,9 @@ impl Intake {
                 }
                 Reception { peers, handler, shared, id }.receive(receiver, &mut buffer[..n]);
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // Neither an end nor an error is there: if an event said so, it was about another socket
+            // that was being connected for the same peer.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => entry.flags.hung_up = false,
             Err(_) if matches!(&receiver.stage, Receiving::Head(head) if head.is_empty()) => {
                 peers.drop_opening(id, |refused| &mut refused.silent);
             }
@@ -283,16 +287,6 @@ impl Shared {
         Arc::strong_count(&self.tickets) - 1
     }
 }
-
-/// What was among the events of an input.
-#[derive(Clone, Copy, Debug, Default)]
-struct Heard {
-    /// A sign of life.
-    alive: bool,
-    /// The end of a message, or a piece of one.
-    message: bool,
-}
-
 /// What it takes to handle what a connection sent.
 struct Reception<'a, H: ?Sized> {
     peers: &'a mut Peers,
@@ -339,6 +333,9 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
                     receiver.stage = self.answer(asking, &mut rest);
                     let used = input.len() - rest.len();
                     input = &mut input[used..];
+                    if matches!(receiver.stage, Receiving::Frames(_)) {
+                        self.peers.count_bytes(self.id, input.len());
+                    }
                 }
                 Receiving::Frames(unfinished) => {
                     let (unfinished, held) = self.decode(unfinished, input);
@@ -352,96 +349,6 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         }
     }
 
-    /// Takes what a server or a proxy answers.
-    fn answer(&mut self, mut asking: Box<Asking>, input: &mut &[u8]) -> Receiving {
-        let (mut output, buffers) = (Vec::new(), &mut self.peers.buffers);
-        let outcome = asking.receive(input, buffers, &mut output);
-        self.peers.say(self.id, output);
-        match outcome {
-            Ok(None) => Receiving::Answer(asking),
-            Ok(Some(Outcome::Established(established))) => {
-                self.peers.open(self.id, established.subprotocol().map(Box::from));
-                self.handler.on_open(&mut Peer::new(self.peers, self.id));
-                Receiving::Frames(None)
-            }
-            Ok(Some(Outcome::Refused(refusal))) => {
-                refused(self.peers, self.id, &asking.route, refusal)
-            }
-            Err(error) => fail(self.peers, self.id, error),
-        }
-    }
-
-    /// Asks the handler about a request whose head is complete.
-    fn request(&mut self, head: &HeadBuffer) -> Receiving {
-        let Peers { entries, config, .. } = &mut *self.peers;
-        let entry = &mut entries[self.id.index()];
-        let judged = Request::parse(head.head(), &config.head).and_then(|request| {
-            let from = config
-                .proxies
-                .locate(&request, entry.transport.remote_addr().map(|addr| addr.ip()));
-            entry.set_client_addr(from.client);
-            Ok((config.policy.judge_forwarded(&request, from.host)?, request))
-        });
-        let (offer, request) = match judged {
-            Ok(judged) => judged,
-            Err(refusal) => return self.refuse(refusal, head.method()),
-        };
-        let incoming = IncomingRequest {
-            request: &request,
-            offer: offer.as_ref(),
-            id: self.id,
-            remote_addr: entry.transport.remote_addr(),
-            client_addr: entry.client_addr(),
-            inbox: &self.shared.inbox,
-        };
-        let answer = self.handler.on_request(self.peers, &incoming);
-        let undecided = Undecided { method: request.method(), offer, ticket: None };
-        self.conclude(answer, undecided)
-    }
-
-    /// Does what was decided about a request.
-    fn conclude(&mut self, answer: Answer, mut undecided: Undecided) -> Receiving {
-        let method = undecided.method;
-        match (answer.0, &undecided.offer) {
-            (Decision::Upgrade(acceptance), Some(offer)) => {
-                let mut response = Vec::new();
-                let Ok(agreement) = offer.accept(&acceptance, &mut response) else {
-                    return self.refuse(Refusal::HandlerFailed, method);
-                };
-                self.peers.say(self.id, response);
-                self.peers.open(self.id, agreement.into_subprotocol());
-                self.handler.on_open(&mut Peer::new(self.peers, self.id));
-                Receiving::Frames(None)
-            }
-            (Decision::Upgrade(_), None) => self.refuse(Refusal::UpgradeRequired, method),
-            (Decision::Refuse(refusal), _) => self.refuse(refusal, method),
-            (Decision::Respond(response), _) => {
-                self.peers.stats.count_response(&response);
-                respond(self.peers, self.id, &response, method);
-                Receiving::default()
-            }
-            // It was deferred before: that cannot be the answer.
-            (Decision::Deferred, _) if undecided.ticket.is_some() => {
-                self.refuse(Refusal::Abandoned, method)
-            }
-            (Decision::Deferred, _)
-                if self.shared.undecided() >= self.peers.config.limits.handshakes =>
-            {
-                self.refuse(Refusal::Overloaded, method)
-            }
-            (Decision::Deferred, _) => {
-                undecided.ticket = Some(Arc::clone(&self.shared.tickets));
-                Receiving::Decision(Box::new(undecided))
-            }
-        }
-    }
-
-    fn refuse(&mut self, refusal: Refusal, method: Method) -> Receiving {
-        self.peers.stats.refused.count(refusal);
-        respond(self.peers, self.id, &refusal.response(), method);
-        Receiving::default()
-    }
-
     /// Counts what arrives after the end, which is read only to let the other side read our last
     /// words.
     fn discard(&mut self, receiver: &mut Receiver, n: usize) {
@@ -450,159 +357,6 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         if before.saturating_add(n) > MAX_DISCARDED {
             self.peers.drop_connection(self.id, CloseCause::Remote);
         }
-    }
-
-    /// Handles what frames say. Returns the decoder if it is in the middle of something, and what
-    /// is not to be handled before the peer has taken what it was sent.
-    fn decode(
-        &mut self,
-        unfinished: Option<Box<Decoder>>,
-        mut input: &mut [u8],
-    ) -> (Option<Box<Decoder>>, Box<[u8]>) {
-        let (max_size, delivery) =
-            (self.peers.config.limits.message_size, self.peers.config.delivery);
-        let role = self.peers.entry(self.id).map_or(Role::Server, Entry::role);
-        let decoders = &mut self.shared.decoders;
-        let mut decoder = unfinished.unwrap_or_else(|| decoders.take(role, max_size, delivery));
-        let heard = self.handle_all(&mut decoder, &mut input);
-
-        let Peers { entries, to_do, now, .. } = &mut *self.peers;
-        // Once the connection is over the decoder may have ended too, and is no good for another.
-        let Some(entry) = find(entries, self.id).filter(|entry| entry.is_peer()) else {
-            return (None, Box::default());
-        };
-        if heard.alive || !decoder.is_between_messages() {
-            entry.clocks.received = *now;
-        }
-        if !decoder.is_in_message() {
-            entry.clocks.message = None;
-        } else if heard.message || entry.clocks.message.is_none() {
-            // The one that is in progress began in this input, or went on.
-            entry.clocks.message = Some(*now);
-            to_do.settle(entry);
-        }
-        if decoder.is_between_messages() {
-            self.shared.decoders.give(role, decoder);
-            return (None, (&*input).into());
-        }
-        (Some(decoder), (&*input).into())
-    }
-
-    /// Handles events until `input` is used up, the peer is congested or throttled, or it is over.
-    fn handle_all(&mut self, decoder: &mut Decoder, input: &mut &mut [u8]) -> Heard {
-        let mut heard = Heard::default();
-        loop {
-            match decoder.next(input) {
-                Ok(Some(event)) => {
-                    heard.message |= matches!(event, Event::Message(_) | Event::Piece(_));
-                    heard.alive |= self.handle(event);
-                }
-                Ok(None) => return heard,
-                Err(violation) => {
-                    self.fail(violation);
-                    return heard;
-                }
-            }
-            // The handler may have done anything to the peer, so it is looked up afresh.
-            let entry = self.peers.entry(self.id).filter(|entry| entry.is_peer());
-            if entry.is_none_or(|entry| entry.flags.congested || entry.flags.throttled) {
-                return heard;
-            }
-        }
-    }
-
-    /// Handles an event. Returns whether it is a sign of life.
-    fn handle(&mut self, event: Event<'_>) -> bool {
-        let Some(entry) = self.peers.entry_mut(self.id) else { return false };
-        let mut open = entry.is_open();
-        if entry.particulars.is_some() && open && counts(&event) {
-            open = self.peers.count_message(self.id);
-        }
-        match event {
-            Event::Message(message) if open => {
-                self.peers.stats.messages.received += 1;
-                self.handler.on_message(&mut Peer::new(self.peers, self.id), message);
-            }
-            Event::Piece(piece) if open => {
-                self.peers.stats.messages.received += u64::from(piece.last);
-                self.handler.on_piece(&mut Peer::new(self.peers, self.id), piece);
-            }
-            // Our Close is sent: whoever closes does not wait for more messages.
-            Event::Message(_) | Event::Piece(_) => {}
-            Event::Ping(payload) => {
-                // §5.5.2: a Pong is due until Close was received, even if ours is sent.
-                self.peers.pong(self.id, payload);
-                if open {
-                    self.handler.on_ping(&mut Peer::new(self.peers, self.id), payload);
-                }
-            }
-            Event::Pong(payload) => return self.receive_pong(payload),
-            Event::Close(body) => self.receive_close(body),
-        }
-        true
-    }
-
-    fn receive_pong(&mut self, payload: &[u8]) -> bool {
-        let Peers { entries, to_do, .. } = &mut *self.peers;
-        let Some(entry) = find(entries, self.id) else { return false };
-        let pong = entry.clocks.receive_pong(payload);
-        if pong != Pong::Unsolicited {
-            // The next Ping may be due before what is armed: deadlines move later, but for this
-            // one.
-            to_do.settle(entry);
-        }
-        if pong != Pong::Own && entry.is_open() {
-            self.handler.on_pong(&mut Peer::new(self.peers, self.id), payload);
-        }
-        pong != Pong::Unsolicited
-    }
-
-    fn receive_close(&mut self, body: Option<CloseBody<'_>>) {
-        let Some(entry) = self.peers.entry_mut(self.id) else { return };
-        if entry.closing.receive_close() {
-            // §5.5.1: "the endpoint typically echos the status code it received".
-            self.peers.push_close(self.id, body.map(|body| CloseBody { reason: "", ..body }));
-        }
-        let code = body.map_or(NO_STATUS_RECEIVED, |body| body.code.into());
-        let reason = body.map_or("", |body| body.reason);
-        finish(self.peers, self.handler, self.id, (code, reason), CloseCause::Remote);
-        self.peers.linger(self.id);
-    }
-
-    /// Fails the connection, §7.1.7: says why, and handles nothing that follows.
-    fn fail(&mut self, violation: Violation) {
-        let Some(entry) = self.peers.entry_mut(self.id) else { return };
-        if entry.closing.fail() {
-            let body = CloseBody { code: violation.code(), reason: "" };
-            self.peers.push_close(self.id, Some(body));
-        }
-        finish(self.peers, self.handler, self.id, NO_CLOSE, CloseCause::Violation(violation));
-        self.peers.linger(self.id);
-    }
-}
-
-/// Follows a redirection, if that is wanted, or gives the connection up.
-fn refused(peers: &mut Peers, id: PeerId, route: &Route, refusal: ServerRefusal) -> Receiving {
-    match route.redirected(refusal) {
-        Ok(route) => {
-            peers.connect_elsewhere(id, route);
-            Receiving::Unconnected
-        }
-        Err(error) => fail(peers, id, error),
-    }
-}
-
-fn fail(peers: &mut Peers, id: PeerId, error: ConnectError) -> Receiving {
-    peers.fail_connect(id, error);
-    Receiving::default()
-}
-
-/// Whether the rate of such events is limited. Of Close there is only one.
-fn counts(event: &Event<'_>) -> bool {
-    match event {
-        Event::Message(_) | Event::Ping(_) | Event::Pong(_) => true,
-        Event::Piece(piece) => piece.last,
-        Event::Close(_) => false,
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 ///   each Ping and Pong, so that a flood of those is held up as well.
 /// * What is counted as bytes: all that is read from the connection behind the opening handshake,
 ///   with headers of frames. So this is also the limit on fragments, of which the smallest takes
-///   six. What came in one read with the request, at most a read buffer full, is not counted.
+///   six.
 ///
 /// What peers are *sent* is not limited so: for that there is the write queue.
 ///

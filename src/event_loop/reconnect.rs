@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::ConnectError;
 use super::close::CloseCause;
 use super::connect::Connect;
-use super::connect_error::ConnectError;
 use super::entry::Entry;
 use super::handler::Handler;
 use super::{PeerId, Peers};
@@ -20,9 +20,10 @@ use crate::handshake::{ProxyError, ResponseError, ServerRefusal};
 /// It connects again if that may help:
 ///
 /// * after an error of the network, of the resolver, or a timeout;
-/// * after a refusal with status 408, 425, 429, or from 500 on (but 501 and 505), not before what
-///   `Retry-After` says in seconds, up to an hour. Not so after 401, 403, 404 and the others, or
-///   after an answer that is none: these are the same next time;
+/// * after a refusal with status 408, 425, 429, or from 500 on (but 501 and 505). The delay then
+///   begins after what `Retry-After` says in seconds, up to an hour: not all who were told so come
+///   at that very moment. Not so after 401, 403, 404 and the others, or after an answer that is
+///   none: these are the same next time;
 /// * after a connection was lost or became silent, or was closed with status code 1001, 1005 or
 ///   from 1011 to 1014. With 1000 and those of applications, the server means it; after the others,
 ///   one of both sides is broken.
@@ -97,12 +98,14 @@ impl Reconnect {
         self
     }
 
-    /// How long to wait before an attempt, counted from 1; `chance` is any number, as likely as
-    /// any other.
-    fn delay(&self, attempt: u32, chance: u32) -> Duration {
+    /// How long to wait before an attempt, counted from 1, which is not to begin before `earliest`;
+    /// `chance` is any number, as likely as any other.
+    fn delay(&self, attempt: u32, earliest: Duration, chance: u32) -> Duration {
         let factor = 1_u32.checked_shl(attempt - 1).unwrap_or(u32::MAX);
         let bound = self.first.saturating_mul(factor).min(self.longest);
-        bound.mul_f64(f64::from(chance) / f64::from(u32::MAX))
+        let seconds = bound.as_secs_f64() * (f64::from(chance) / f64::from(u32::MAX));
+        // The longest there is, rounded to a float, is longer than that.
+        earliest.saturating_add(Duration::try_from_secs_f64(seconds).unwrap_or(bound))
     }
 }
 
@@ -287,7 +290,7 @@ pub(super) fn reconnect(
         return;
     }
     let chance = u32::from_ne_bytes(peers.buffers.masking_key());
-    let delay = reconnect.delay(attempt, chance).max(earliest);
+    let delay = reconnect.delay(attempt, earliest, chance);
     let Some(id) = peers.connect_later(&connect, delay) else { return };
     if let Some(entry) = peers.entry_mut(id) {
         entry.particulars().link = Some(Box::new(Link { connect, attempt, opened: None }));
@@ -299,17 +302,27 @@ pub(super) fn reconnect(
 mod tests {
     use super::*;
 
+    const SOON: Duration = Duration::ZERO;
+
+    #[test]
+    fn those_who_were_told_to_wait_do_not_come_all_at_once() {
+        let (reconnect, minute) = (Reconnect::new(), Duration::from_secs(60));
+        let delays = [0, u32::MAX].map(|chance| reconnect.delay(1, minute, chance).as_secs());
+        assert_eq!(delays, [60, 65]);
+    }
+
     #[test]
     fn delays_are_random_parts_of_a_bound_that_doubles() {
         let reconnect = Reconnect::new();
         let bounds =
-            [1, 2, 3, 4, 5, 6, 100, u32::MAX].map(|n| reconnect.delay(n, u32::MAX).as_secs());
+            [1, 2, 3, 4, 5, 6, 100, u32::MAX].map(|n| reconnect.delay(n, SOON, u32::MAX).as_secs());
         assert_eq!(bounds, [5, 10, 20, 40, 60, 60, 60, 60]);
-        assert_eq!(reconnect.delay(9, 0), Duration::ZERO);
-        let half = reconnect.delay(1, u32::MAX / 2).as_secs_f64();
+        assert_eq!(reconnect.delay(9, SOON, 0), Duration::ZERO);
+        let half = reconnect.delay(1, SOON, u32::MAX / 2).as_secs_f64();
         assert!((half - 2.5).abs() < 0.001, "{half}");
         let never = Reconnect::new().delays(Duration::MAX, Duration::MAX);
-        assert!(never.delay(2, u32::MAX / 2) > Duration::from_secs(1 << 40));
+        assert!(never.delay(2, SOON, u32::MAX / 2) > Duration::from_secs(1 << 40));
+        assert_eq!(never.delay(1, SOON, u32::MAX), Duration::MAX);
     }
 
     #[test]

@@ -33,8 +33,10 @@ enum Chunk {
     Extension { size: u64, line_len: u8 },
     /// In its data, of which this much is missing.
     Data(u64),
-    /// In the line end after the data.
+    /// Before the line end after the data.
     DataEnd,
+    /// Within it, after CR. More of these would be a line end without an end.
+    DataEndLf,
 }
 
 const CHUNK_START: Framing = Framing::Chunked(Chunk::Size { size: 0, line_len: 0 });
@@ -128,10 +130,12 @@ impl Chunk {
             Self::Extension { size, line_len } => Self::Extension { size, line_len: line_len + 1 },
             Self::Data(_) => self,
             Self::DataEnd => match byte {
-                b'\r' => Self::DataEnd,
+                b'\r' => Self::DataEndLf,
                 b'\n' => return CHUNK_START,
                 _ => return Framing::Over,
             },
+            Self::DataEndLf if byte == b'\n' => return CHUNK_START,
+            Self::DataEndLf => return Framing::Over,
         };
         Framing::Chunked(next)
     }
@@ -199,6 +203,8 @@ mod tests {
         check(chunked, "2\r\nabc", "ab", true, 0);
         check(chunked, "00000000000000001\r\na", "", true, 3);
         check(chunked, &format!("1;{}\r\na", "x".repeat(200)), "", true, 4);
+        check(chunked, "1\r\na\r\r\n", "a", true, 1);
+        check(chunked, "1\r\na\r\r\r\r", "a", true, 2);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! The closing handshake, whoever begins it, and whoever does not finish it.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use wsloop::CloseCode;
 use wsloop::client::Error;
 use wsloop::protocol::{Message, SendError};
 
-use crate::common::{HANG, SOON, Server, patient};
+use crate::common::{HANG, SOON, Server, let_pass, patient};
 
 #[test]
 fn the_server_closes_first() {
@@ -114,6 +116,30 @@ fn a_flood_does_not_stretch_the_closing_handshake() {
     server.join();
 }
 
+/// Nor one that takes what was sent before, steadily and slowly.
+#[test]
+fn what_is_left_over_does_not_stretch_the_closing_handshake() {
+    const TOO_MUCH: usize = 64 << 20;
+    let (read, reading) = mpsc::channel();
+    let server = Server::run(move |mut peer| {
+        peer.accept();
+        reading.recv_timeout(HANG).unwrap();
+        // To read all of it would take seconds.
+        let (mut buffer, mut total) = (vec![0; 32 << 10], 0);
+        while let Ok(len @ 1..) = peer.stream.read(&mut buffer) {
+            total += len;
+            let_pass(Duration::from_millis(1));
+        }
+        assert!(total < TOO_MUCH, "all was sent before the client gave up");
+    });
+    let connector = patient().write_timeout(Some(SOON)).close_timeout(2 * SOON);
+    let mut client = server.connect_by(&connector);
+    assert_eq!(client.send(&vec![0; TOO_MUCH]), Err(Error::Timeout));
+    read.send(()).unwrap();
+    assert_eq!(client.close(CloseCode::NORMAL, ""), Err(Error::CloseTimeout));
+    server.join();
+}
+
 /// Nor does one that stays connected, or goes on sending, when both have said Close.
 #[test]
 fn a_server_that_does_not_end_the_connection_is_not_waited_for_long() {
@@ -147,7 +173,7 @@ fn a_short_read_timeout_does_not_spoil_the_closing_handshake() {
     });
     let mut client = server.connect();
     client.send("").unwrap();
-    client.set_read_timeout(Some(std::time::Duration::ZERO));
+    client.set_read_timeout(Some(Duration::ZERO));
     while client.receive() == Err(Error::Timeout) {}
     assert_eq!(client.receive(), Ok(None));
     server.join();

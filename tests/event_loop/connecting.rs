@@ -318,13 +318,26 @@ fn what_is_given_up_ends_wherever_it_is() {
 /// RFC 6455 §4.1: "There MUST be no more than one connection in a CONNECTING state."
 #[test]
 fn one_connection_at_a_time_is_made_to_an_address() {
+    check_one_at_a_time("127.0.0.1");
+}
+
+/// 0.0.0.0 stands for this host, and what has been connected to it says 127.0.0.1 of itself.
+#[cfg(unix)]
+#[test]
+fn one_at_a_time_is_made_to_an_address_that_stands_for_another() {
+    check_one_at_a_time("0.0.0.0");
+}
+
+/// Connects three times to a server of this host, by the name `host`.
+#[track_caller]
+fn check_one_at_a_time(host: &str) {
     // The second connection is not accepted before the first is answered; were it there already,
     // the script would find it.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
+    let port = listener.local_addr().unwrap().port();
     let mut event_loop = EventLoop::new().unwrap();
-    for url in [format!("ws://{addr}/a"), format!("ws://{addr}/b"), format!("ws://{addr}/c")] {
-        event_loop.connect(&url).unwrap();
+    for path in ["/a", "/b", "/c"] {
+        event_loop.connect(&format!("ws://{host}:{port}{path}")).unwrap();
     }
     let mut outcomes = Outcomes::default();
     let mut clients = Vec::new();
@@ -472,7 +485,7 @@ fn what_a_proxy_gets_wrong_is_said_to_be_the_proxys() {
     for (answer, expected) in [
         (
             "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
-            "by the proxy, refused with status 407 Proxy Authentication Required",
+            "the proxy does not connect: refused with status 407 Proxy Authentication Required",
         ),
         ("", "from the proxy: the connection was closed without an answer"),
         ("SSH-2.0", "from the proxy: expected HTTP, got something else"),

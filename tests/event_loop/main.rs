@@ -12,6 +12,7 @@ mod admission;
 mod backpressure;
 mod client_peers;
 mod closing;
+mod comings_and_goings;
 mod common;
 mod connecting;
 mod echo;

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use wsloop::testing::Rehearsal;
-use wsloop::{CloseCode, Config, Excess, Rate, RateLimit};
+use wsloop::{CloseCode, Config, EventLoop, Excess, Rate, RateLimit};
 
 use super::common::{
-    Client, Door, NEVER, REQUEST, Script, Server, Told, at_least, frame, masked, turn_until, wire,
+    Client, Door, NEVER, REQUEST, Script, ScriptedServer, Server, Told, accept, at_least, frame,
+    masked, turn_until, wire,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -390,6 +391,27 @@ fn what_comes_right_behind_the_request_is_counted_as_well() {
     client.send("88 02 03F0");
     turn_until(&mut event_loop, &mut script, |event_loop, _| event_loop.peers().is_empty());
     assert_eq!(told.so_far(), ["open", CLOSED]);
+}
+
+/// So it is with a server, and its answer.
+#[test]
+fn what_comes_right_behind_the_answer_is_counted_as_well() {
+    let server = ScriptedServer::once(|client| {
+        let head = client.read_head();
+        client.write([&accept(&head)[..], b"\x82\x28", &[b'x'; 40]].concat());
+        client.expect_masked(0x88, &wire(TOO_MUCH)[2..]);
+        client.write(wire("88 02 03F0"));
+        client.end();
+    });
+    let config = closing(RateLimit::new().bytes(once(20)));
+    let mut event_loop = EventLoop::with_config(config).unwrap();
+    event_loop.connect(&server.url()).unwrap();
+    let (mut script, told) = Script::echo();
+    turn_until(&mut event_loop, &mut script, |event_loop, _| {
+        event_loop.peers().stats().closed.total() == 1
+    });
+    assert_eq!(told.so_far(), ["open", CLOSED]);
+    server.join();
 }
 
 /// At a message per second it would take longer than any test.

@@ -176,12 +176,14 @@ fn a_server_says_how_long_to_wait_and_what_waits_can_be_given_up() {
     let mut watch = Watch::default();
     turn_until(&mut event_loop, &mut watch, |_, watch| !watch.retries.is_empty());
     let Retry { lost, id: next, attempt, delay, .. } = watch.retries[0];
-    assert_eq!((lost, attempt, delay), (id, 1, Duration::from_secs(1000)));
+    let asked = Duration::from_secs(1000);
+    assert_eq!((lost, attempt), (id, 1));
+    assert!(delay >= asked && delay <= asked + SHORT, "{delay:?}");
     // It is waited for, no longer and no more often.
     event_loop.turn(&mut watch, Some(Duration::ZERO)).unwrap();
     let wait = event_loop.next_timeout().unwrap();
     // Deadlines that were met in time may be looked at before.
-    assert!(wait > Duration::from_secs(5) && wait <= Duration::from_secs(1000), "{wait:?}");
+    assert!(wait > Duration::from_secs(5) && wait <= delay, "{wait:?}");
 
     event_loop.peers().abort(next);
     turn_until(&mut event_loop, &mut watch, |_, watch| watch.failed.len() == 2);

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use wsloop::client::{self, ConnectError, Connector};
+use wsloop::client::{self, Connector};
 use wsloop::handshake::{ClientRequest, Established, Proxy};
 use wsloop::protocol::Event;
 use wsloop::{CloseCode, Message};
@@ -63,15 +63,5 @@ impl Client for Blocking {
 
     fn established(&self) -> Option<&Established> {
         Some(self.0.established())
-    }
-}
-
-impl From<ConnectError> for Failure {
-    fn from(error: ConnectError) -> Self {
-        let text = error.to_string();
-        match error {
-            ConnectError::Refused(refusal) => Self { text, refusal: Some(refusal) },
-            _ => Self { text, refusal: None },
-        }
     }
 }

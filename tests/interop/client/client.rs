@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use wsloop::handshake::{ClientRequest, Established, Proxy, ServerRefusal};
-use wsloop::{CloseCode, Message};
+use wsloop::{CloseCode, ConnectError, Message};
 
 use super::blocking::Blocking;
 use super::in_loop::InLoop;
@@ -107,6 +107,16 @@ pub(crate) struct Failure {
     pub(crate) text: String,
     /// What the server said, if it did.
     pub(crate) refusal: Option<Box<ServerRefusal>>,
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        let text = error.to_string();
+        match error {
+            ConnectError::Refused(refusal) => Self { text, refusal: Some(refusal) },
+            _ => Self { text, refusal: None },
+        }
+    }
 }
 
 impl fmt::Display for Failure {

@@ -140,16 +140,6 @@ impl Client for InLoop {
     }
 }
 
-impl From<ConnectError> for Failure {
-    fn from(error: ConnectError) -> Self {
-        let text = error.to_string();
-        match error {
-            ConnectError::Refused(refusal) => Self { text, refusal: Some(refusal) },
-            _ => Self { text, refusal: None },
-        }
-    }
-}
-
 fn failure(error: &dyn Error) -> Failure {
     Failure { text: error.to_string(), refusal: None }
 }

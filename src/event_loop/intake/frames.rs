@@ -1,0 +1,159 @@
+//! What arrives in frames: each event to its callback.
+
+use super::super::clocks::Pong;
+use super::super::close::CloseCause;
+use super::super::ending::{NO_CLOSE, NO_STATUS_RECEIVED, finish};
+use super::super::entry::Entry;
+use super::super::handler::Handler;
+use super::super::upkeep::find;
+use super::super::{Peer, Peers};
+use super::Reception;
+use crate::protocol::{CloseBody, Decoder, Event, Role, Violation};
+
+/// What was among the events of an input.
+#[derive(Clone, Copy, Debug, Default)]
+struct Heard {
+    /// A sign of life.
+    alive: bool,
+    /// The end of a message, or a piece of one.
+    message: bool,
+}
+
+impl<H: Handler + ?Sized> Reception<'_, H> {
+    /// Handles what frames say. Returns the decoder if it is in the middle of something, and what
+    /// is not to be handled before the peer has taken what it was sent.
+    pub(super) fn decode(
+        &mut self,
+        unfinished: Option<Box<Decoder>>,
+        mut input: &mut [u8],
+    ) -> (Option<Box<Decoder>>, Box<[u8]>) {
+        let (max_size, delivery) =
+            (self.peers.config.limits.message_size, self.peers.config.delivery);
+        let role = self.peers.entry(self.id).map_or(Role::Server, Entry::role);
+        let decoders = &mut self.shared.decoders;
+        let mut decoder = unfinished.unwrap_or_else(|| decoders.take(role, max_size, delivery));
+        let heard = self.handle_all(&mut decoder, &mut input);
+
+        let Peers { entries, to_do, now, .. } = &mut *self.peers;
+        // Once the connection is over the decoder may have ended too, and is no good for another.
+        let Some(entry) = find(entries, self.id).filter(|entry| entry.is_peer()) else {
+            return (None, Box::default());
+        };
+        if heard.alive || !decoder.is_between_messages() {
+            entry.clocks.received = *now;
+        }
+        if !decoder.is_in_message() {
+            entry.clocks.message = None;
+        } else if heard.message || entry.clocks.message.is_none() {
+            // The one that is in progress began in this input, or went on.
+            entry.clocks.message = Some(*now);
+            to_do.settle(entry);
+        }
+        if decoder.is_between_messages() {
+            self.shared.decoders.give(role, decoder);
+            return (None, (&*input).into());
+        }
+        (Some(decoder), (&*input).into())
+    }
+
+    /// Handles events until `input` is used up, the peer is congested or throttled, or it is over.
+    fn handle_all(&mut self, decoder: &mut Decoder, input: &mut &mut [u8]) -> Heard {
+        let mut heard = Heard::default();
+        loop {
+            match decoder.next(input) {
+                Ok(Some(event)) => {
+                    heard.message |= matches!(event, Event::Message(_) | Event::Piece(_));
+                    heard.alive |= self.handle(event);
+                }
+                Ok(None) => return heard,
+                Err(violation) => {
+                    self.fail(violation);
+                    return heard;
+                }
+            }
+            // The handler may have done anything to the peer, so it is looked up afresh.
+            let entry = self.peers.entry(self.id).filter(|entry| entry.is_peer());
+            if entry.is_none_or(|entry| entry.flags.congested || entry.flags.throttled) {
+                return heard;
+            }
+        }
+    }
+
+    /// Handles an event. Returns whether it is a sign of life.
+    fn handle(&mut self, event: Event<'_>) -> bool {
+        let Some(entry) = self.peers.entry_mut(self.id) else { return false };
+        let mut open = entry.is_open();
+        if entry.particulars.is_some() && open && counts(&event) {
+            open = self.peers.count_message(self.id);
+        }
+        match event {
+            Event::Message(message) if open => {
+                self.peers.stats.messages.received += 1;
+                self.handler.on_message(&mut Peer::new(self.peers, self.id), message);
+            }
+            Event::Piece(piece) if open => {
+                self.peers.stats.messages.received += u64::from(piece.last);
+                self.handler.on_piece(&mut Peer::new(self.peers, self.id), piece);
+            }
+            // Our Close is sent: whoever closes does not wait for more messages.
+            Event::Message(_) | Event::Piece(_) => {}
+            Event::Ping(payload) => {
+                // §5.5.2: a Pong is due until Close was received, even if ours is sent.
+                self.peers.pong(self.id, payload);
+                if open {
+                    self.handler.on_ping(&mut Peer::new(self.peers, self.id), payload);
+                }
+            }
+            Event::Pong(payload) => return self.receive_pong(payload),
+            Event::Close(body) => self.receive_close(body),
+        }
+        true
+    }
+
+    fn receive_pong(&mut self, payload: &[u8]) -> bool {
+        let Peers { entries, to_do, .. } = &mut *self.peers;
+        let Some(entry) = find(entries, self.id) else { return false };
+        let pong = entry.clocks.receive_pong(payload);
+        if pong != Pong::Unsolicited {
+            // The next Ping may be due before what is armed: deadlines move later, but for this
+            // one.
+            to_do.settle(entry);
+        }
+        if pong != Pong::Own && entry.is_open() {
+            self.handler.on_pong(&mut Peer::new(self.peers, self.id), payload);
+        }
+        pong != Pong::Unsolicited
+    }
+
+    fn receive_close(&mut self, body: Option<CloseBody<'_>>) {
+        let Some(entry) = self.peers.entry_mut(self.id) else { return };
+        if entry.closing.receive_close() {
+            // §5.5.1: "the endpoint typically echos the status code it received".
+            self.peers.push_close(self.id, body.map(|body| CloseBody { reason: "", ..body }));
+        }
+        let code = body.map_or(NO_STATUS_RECEIVED, |body| body.code.into());
+        let reason = body.map_or("", |body| body.reason);
+        finish(self.peers, self.handler, self.id, (code, reason), CloseCause::Remote);
+        self.peers.linger(self.id);
+    }
+
+    /// Fails the connection, §7.1.7: says why, and handles nothing that follows.
+    fn fail(&mut self, violation: Violation) {
+        let Some(entry) = self.peers.entry_mut(self.id) else { return };
+        if entry.closing.fail() {
+            let body = CloseBody { code: violation.code(), reason: "" };
+            self.peers.push_close(self.id, Some(body));
+        }
+        finish(self.peers, self.handler, self.id, NO_CLOSE, CloseCause::Violation(violation));
+        self.peers.linger(self.id);
+    }
+}
+
+/// Whether the rate of such events is limited. Of Close there is only one.
+fn counts(event: &Event<'_>) -> bool {
+    match event {
+        Event::Message(_) | Event::Ping(_) | Event::Pong(_) => true,
+        Event::Piece(piece) => piece.last,
+        Event::Close(_) => false,
+    }
+}
