@@ -1,6 +1,5 @@
 //! How to connect.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{env, io};
@@ -174,7 +173,7 @@ impl Connector {
     pub fn connect(&self, request: &ClientRequest) -> Result<Client, ConnectError> {
         let deadline = Deadline::after(self.connect_timeout);
         let mut keys = MaskingKeys::new().map_err(ConnectError::NoRandomness)?;
-        let mut request = Cow::Borrowed(request);
+        let mut request = request.clone().plain();
         loop {
             let mut opening = self.dial(request.url(), deadline)?;
             match opening.shake_hands(&request, keys.nonce(), self.response_limits)? {
@@ -182,7 +181,7 @@ impl Connector {
                     return Ok(self.client(opening, established, keys));
                 }
                 Reply::Refused(refusal) => {
-                    request = Cow::Owned(self.redirected(&request, refusal)?);
+                    request = self.redirected(&request, refusal)?;
                 }
             }
         }

@@ -50,6 +50,7 @@ enum Via {
 impl Connect {
     /// Asks for this, straight from the server that its URL names.
     pub fn new(request: ClientRequest) -> Self {
+        let request = request.plain();
         Self { request, follows_redirects: false, via: Via::Nothing, reconnect: None }
     }
 

@@ -166,7 +166,7 @@ impl Acceptance {
     /// If there is none, the connection goes on without compression: see [`Agreement::deflate`].
     ///
     /// This is for who reads and writes frames with [`protocol`](crate::protocol). The event loop
-    /// does not compress yet: what it accepts must not agree to it.
+    /// does not compress yet, and takes no notice of it.
     ///
     /// # Examples
     ///
@@ -190,6 +190,16 @@ impl Acceptance {
     pub fn deflate(mut self, options: DeflateOptions) -> Self {
         self.deflate = Some(options);
         self
+    }
+
+    /// The same without compression, for the loop, which knows none.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn plain(self) -> Self {
+        Self {
+            #[cfg(feature = "deflate")]
+            deflate: None,
+            ..self
+        }
     }
 
     /// Adds a header field to the response, without the whitespace around its value.

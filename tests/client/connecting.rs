@@ -177,6 +177,19 @@ fn redirections_are_followed_only_on_request() {
     server.join();
 }
 
+/// The client does not compress: to offer it would be to fail at the first compressed message.
+#[cfg(feature = "deflate")]
+#[test]
+fn what_the_client_cannot_do_it_does_not_offer() {
+    let server = Server::run(|mut peer| {
+        let request = peer.read_head();
+        assert!(!request.contains("Sec-WebSocket-Extensions"), "{request}");
+        peer.write(response_to(&request));
+    });
+    patient().connect(&server.request().deflate(Default::default())).unwrap();
+    server.join();
+}
+
 #[test]
 fn redirections_in_a_circle_have_an_end() {
     let server = Server::run_times(6, |_, mut peer| {

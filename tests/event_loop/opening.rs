@@ -185,6 +185,24 @@ fn a_subprotocol_is_agreed_on() {
     server.stop();
 }
 
+/// The loop does not compress: to agree to it would be to fail at the first compressed message.
+#[cfg(feature = "deflate")]
+#[test]
+fn what_the_loop_cannot_do_it_does_not_agree_to() {
+    let (mut script, told) = Script::echo();
+    script.on_request = Box::new(|_, _| Acceptance::new().deflate(Default::default()).into());
+    let server = Server::start(Config::new(), (script, told));
+    let mut client = Client::connect(server.addr);
+    let offer = "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+    client.write(REQUEST.replace("\r\n\r\n", offer));
+    server.told.expect("open");
+    client.end();
+    let response = String::from_utf8(client.read_to_end()).unwrap();
+    assert!(!response.contains("Sec-WebSocket-Extensions"), "{response}");
+    server.told.expect("close 1006 unclean EndOfStream");
+    server.stop();
+}
+
 #[test]
 fn an_acceptance_that_the_client_could_not_accept_is_an_error_of_the_server() {
     let (mut script, told) = Script::echo();

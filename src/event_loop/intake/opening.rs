@@ -63,7 +63,7 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         match (answer.0, &undecided.offer) {
             (Decision::Upgrade(acceptance), Some(offer)) => {
                 let mut response = Vec::new();
-                let Ok(agreement) = offer.accept(&acceptance, &mut response) else {
+                let Ok(agreement) = offer.accept(&acceptance.plain(), &mut response) else {
                     return self.refuse(Refusal::HandlerFailed, method);
                 };
                 self.peers.say(self.id, response);

@@ -128,12 +128,22 @@ impl ClientRequest {
     /// call are offered.
     ///
     /// This is for who reads and writes frames with [`protocol`](crate::protocol). The clients of
-    /// this crate do not compress yet: what they connect with must not offer it.
+    /// this crate do not compress yet, and take no notice of it.
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn deflate(mut self, options: DeflateOptions) -> Self {
         self.deflate = Some(options);
         self
+    }
+
+    /// The same without compression, for the clients of this crate, which know none.
+    #[cfg(any(feature = "client", feature = "event-loop"))]
+    pub(crate) fn plain(self) -> Self {
+        Self {
+            #[cfg(feature = "deflate")]
+            deflate: None,
+            ..self
+        }
     }
 
     /// Adds a header field, without the whitespace around its value.
