@@ -182,20 +182,26 @@ impl Remote {
     ///
     /// # Examples
     ///
-    /// A file may be larger than what may wait for a peer. So this asks how much that is before it
-    /// sends another part, and meanwhile leaves the peer time to read:
+    /// A file may be larger than what may wait for a peer. So this asks, after each part, how much
+    /// that is, and waits to be told that the peer has taken it:
     ///
     /// ```
-    /// use std::{sync::mpsc, thread, time::Duration};
+    /// use std::sync::mpsc::{self, Receiver};
     /// use wsloop::{PeerId, Peers, Remote};
     ///
+    /// /// More than the default high-water mark: `on_drain` follows, or `on_close`.
+    /// const MUCH: usize = 1 << 20;
+    ///
     /// /// Returns `None` if it cannot be done: peer or loop are gone, or too much waits.
-    /// fn send_all(remote: &Remote, id: PeerId, file: &[u8]) -> Option<()> {
+    /// ///
+    /// /// The handler keeps the other end of `drained`: it sends in `on_drain`, and drops that end in
+    /// /// `on_close`.
+    /// fn send_all(remote: &Remote, id: PeerId, file: &[u8], drained: &Receiver<()>) -> Option<()> {
     ///     for part in file.chunks(64 * 1024) {
-    ///         while queued_bytes(remote, id)? > 256 * 1024 {
-    ///             thread::sleep(Duration::from_millis(10));
-    ///         }
     ///         remote.send(id, part).ok()?;
+    ///         if queued_bytes(remote, id)? > MUCH {
+    ///             drained.recv().ok()?;
+    ///         }
     ///     }
     ///     Some(())
     /// }
@@ -210,9 +216,6 @@ impl Remote {
     ///     answered.recv().ok()?
     /// }
     /// ```
-    ///
-    /// Without asking again and again: [`on_drain`](super::Handler::on_drain) is where the loop
-    /// says of itself that a peer has taken what it was sent.
     pub fn run<F>(&self, task: F) -> Result<(), RemoteError<F>>
     where
         F: FnOnce(&mut Peers) + Send + 'static,
