@@ -19,6 +19,9 @@ struct Heard {
     message: bool,
     /// So much to be inflated that the rest has to wait until others had their turn.
     enough: bool,
+    /// What was inflated up to the last event that was followed by another.
+    #[cfg(feature = "deflate")]
+    work: u64,
 }
 
 /// How much is inflated for a peer in one turn, in bytes, before the others have theirs: what takes
@@ -39,18 +42,14 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         let mut assembler = kept.unwrap_or_else(|| {
             let assembler = self.shared.decoders.take(role, &self.peers.config);
             #[cfg(feature = "deflate")]
-            let assembler = self.shared.decoders.prepare(assembler, entry.deflate);
+            let assembler = assembler.prepare(entry.deflate);
             assembler
         });
         #[cfg(feature = "deflate")]
-        if assembler.decoder.has_context() {
-            self.shared.decoders.lend_buffer(&mut assembler);
-        }
+        self.shared.decoders.lend(&mut assembler);
         let heard = self.handle_all(&mut assembler.decoder, &mut input);
         #[cfg(feature = "deflate")]
-        if assembler.count() > self.peers.config.limits.inflating {
-            self.fail(CloseCode::TRY_AGAIN_LATER, CloseCause::InflatingLimit);
-        }
+        self.count_inflated(&mut assembler, heard.work);
 
         let Peers { entries, to_do, now, .. } = &mut *self.peers;
         // Once the connection is over the decoder may have ended too, and is no good for another.
@@ -76,25 +75,34 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
 
     /// Gives back a decoder that need not be kept for the peer.
     fn keep(&mut self, role: Role, assembler: Box<Assembler>) -> Option<Box<Assembler>> {
-        if !assembler.decoder.is_between_messages() {
-            return Some(assembler);
+        let is_any_peers = assembler.decoder.is_between_messages();
+        #[cfg(feature = "deflate")]
+        let is_any_peers = is_any_peers && !assembler.decoder.has_context();
+        if is_any_peers {
+            self.shared.decoders.give(role, assembler);
+            return None;
         }
         #[cfg(feature = "deflate")]
-        if assembler.decoder.has_context() {
-            let mut assembler = assembler;
-            self.shared.decoders.reclaim_buffer(&mut assembler);
+        let assembler = self.shared.decoders.reclaim(assembler);
+        Some(assembler)
+    }
+
+    /// Notes what was inflated, and ends what takes too much.
+    #[cfg(feature = "deflate")]
+    fn count_inflated(&mut self, assembler: &mut Assembler, work: u64) {
+        let work = work + assembler.decoder.take_work();
+        // Pings and Pongs are heard from those as well who have nothing else to say.
+        if work > 0 && assembler.decoder.has_context() {
             self.peers.use_contexts(self.id);
-            return Some(assembler);
         }
-        self.shared.decoders.give(role, assembler);
-        None
+        if assembler.count() > self.peers.config.limits.inflating {
+            self.fail(CloseCode::TRY_AGAIN_LATER, CloseCause::InflatingLimit);
+        }
     }
 
     /// Handles events until `input` is used up, the peer is congested or throttled, or it is over.
     fn handle_all(&mut self, decoder: &mut Decoder, input: &mut &mut [u8]) -> Heard {
         let mut heard = Heard::default();
-        #[cfg(feature = "deflate")]
-        let mut work = 0;
         loop {
             match decoder.next(input) {
                 Ok(Some(event)) => {
@@ -114,8 +122,8 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
             }
             #[cfg(feature = "deflate")]
             {
-                work += decoder.take_work();
-                heard.enough = work > MAX_WORK && !input.is_empty();
+                heard.work += decoder.take_work();
+                heard.enough = heard.work > MAX_WORK && !input.is_empty();
             }
             if heard.enough {
                 return heard;
