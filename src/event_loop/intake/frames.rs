@@ -17,9 +17,7 @@ struct Heard {
     alive: bool,
     /// The end of a message, or a piece of one.
     message: bool,
-    /// So much to be inflated that the rest has to wait until others had their turn.
-    enough: bool,
-    /// What was inflated up to the last event that was followed by another.
+    /// How much was inflated up to the last event, in bytes or what takes as long.
     #[cfg(feature = "deflate")]
     work: u64,
 }
@@ -67,7 +65,8 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
             entry.clocks.message = Some(*now);
             to_do.settle(entry);
         }
-        if heard.enough {
+        if !input.is_empty() && !entry.flags.congested && !entry.flags.throttled {
+            // The others have their turn first.
             to_do.read(entry);
         }
         (self.keep(role, assembler), (&*input).into())
@@ -123,10 +122,9 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
             #[cfg(feature = "deflate")]
             {
                 heard.work += decoder.take_work();
-                heard.enough = heard.work > MAX_WORK && !input.is_empty();
-            }
-            if heard.enough {
-                return heard;
+                if heard.work > MAX_WORK {
+                    return heard;
+                }
             }
         }
     }
