@@ -330,7 +330,7 @@ func deflateDeclined() {
 
 // On either side of where a length is encoded in another way, and of DEFLATE's window.
 var sizes = []int{
-	0, 1, 5, 63, 64, 100, 125, 126, 500, 1023, 4096, 32768, 65535, 65536, 100000, 1 << 20,
+	0, 1, 5, 63, 64, 100, 125, 126, 500, 1023, 4096, 32768, 65535, 65536, 100000, 1 << 17,
 }
 
 // Returns text that compresses well, but not to nothing.

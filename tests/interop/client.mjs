@@ -113,7 +113,7 @@ async function refusal(url, options) {
 
 // On either side of where a length is encoded in another way, and of zlib's window.
 const SIZES =
-  [0, 1, 5, 63, 64, 100, 125, 126, 500, 1023, 4096, 32768, 65535, 65536, 100_000, 1 << 20];
+  [0, 1, 5, 63, 64, 100, 125, 126, 500, 1023, 4096, 32768, 65535, 65536, 100_000, 1 << 17];
 
 /** Numbers that look random: 0 to 65,535, the same each time (Numerical Recipes' generator). */
 function* numbers(seed) {

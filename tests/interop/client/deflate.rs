@@ -10,7 +10,7 @@ use super::client::{Client, Dialer};
 
 /// On either side of where a length is encoded in another way, and of zlib's window.
 const SIZES: [usize; 16] =
-    [0, 1, 5, 63, 64, 100, 125, 126, 500, 1023, 4096, 32768, 65535, 65536, 100_000, 1 << 20];
+    [0, 1, 5, 63, 64, 100, 125, 126, 500, 1023, 4096, 32768, 65535, 65536, 100_000, 1 << 17];
 
 /// Which servers always compress each message by itself, and know no other window than the largest.
 const SIMPLE: [&str; 1] = ["gorilla"];
