@@ -14,7 +14,9 @@ pub(crate) fn orders(size: usize) -> Vec<u8> {
         json.push_str(&order);
         json.push(',');
     }
-    json.pop();
+    if json.ends_with(',') {
+        json.pop();
+    }
     json.push_str(END);
     while json.len() + 2 < size {
         let word = random.one_of(&WORDS);

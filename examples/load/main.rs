@@ -66,6 +66,7 @@ struct Options {
     json: bool,
     deflate: Option<Offer>,
     level: u8,
+    memory_level: u8,
 }
 
 const USAGE: &str = "usage: load MODE --server ADDR [OPTION]...
@@ -84,7 +85,8 @@ const USAGE: &str = "usage: load MODE --server ADDR [OPTION]...
   --size BYTES        of each message; 20, but 16384 for flood, 1024 for fanout and of JSON
   --json              messages are JSON, and no longer bytes that mean nothing
   --deflate=POLICY    messages are JSON and compressed: `shared`, each by itself, or `dedicated`
-  --level N           how hard zlib tries, 1 to 9 [6]
+  --level N           how hard zlib tries, of zlib [3]
+  --memory-level N    how much memory it uses [8]
   --messages N        in all: of echo, at most of flood, of fanout [100000, 65536, 100]
   --limit BYTES       fail if the server takes more: for each connection of idle, in all of flood
   --least BYTES       fail if a connection of idle takes less, once it has echoed a message
@@ -94,7 +96,8 @@ impl Options {
     fn parse() -> Result<Option<Self>, Box<dyn Error>> {
         let mut parser = lexopt::Parser::from_env();
         let (mut mode, mut server, mut process, mut limit) = (None, None, None, None);
-        let (mut json, mut deflate, mut level) = (false, None, 6);
+        let (mut json, mut deflate) = (false, None);
+        let (mut level, mut memory_level) = (zlib::LEVEL, zlib::MEMORY_LEVEL);
         let (mut least, mut releases) = (0, false);
         let (mut connections, mut in_flight, mut size, mut messages) = (100, 1, None, None);
         while let Some(argument) = parser.next()? {
@@ -109,6 +112,7 @@ impl Options {
                 Long("json") => json = true,
                 Long("deflate") => deflate = Some(parser.value()?.parse_with(offer)?),
                 Long("level") => level = parser.value()?.parse()?,
+                Long("memory-level") => memory_level = parser.value()?.parse()?,
                 Long("least") => least = parser.value()?.parse()?,
                 Long("releases") => releases = true,
                 Long("limit") => limit = Some(parser.value()?.parse()?),
@@ -147,6 +151,7 @@ impl Options {
             json,
             deflate,
             level,
+            memory_level,
         }))
     }
 

@@ -11,13 +11,17 @@ use super::Options;
 use super::documents;
 use super::process::Process;
 
+/// What the server does unless it is told otherwise.
+pub(crate) const LEVEL: u8 = 4;
+pub(crate) const MEMORY_LEVEL: u8 = 8;
+
 /// What each payload is without, RFC 7692 §7.2.1.
 const TAIL: &[u8] = b"\x00\x00\xFF\xFF";
 
 /// Echoes messages as a server does that compresses each by itself.
 pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    let Options { size, messages, level, .. } = options;
-    let mut bare = Bare::new(&documents::orders(*size), *level);
+    let Options { size, messages, level, memory_level, .. } = options;
+    let mut bare = Bare::new(&documents::orders(*size), *level, *memory_level);
     for _ in 0..messages / 10 {
         bare.echo();
     }
@@ -41,16 +45,18 @@ pub(crate) fn compare_levels() -> Result<(), Box<dyn Error>> {
         ("text, 64 KiB", text.as_bytes()[..64 << 10].to_vec()),
         ("binary, 20 KB", documents::positions(20_000)),
     ];
-    println!("{:<16}{:>5}{:>12}{:>12}{:>12}", "", "level", "compressed", "deflate", "inflate");
     for (name, document) in documents {
-        for level in 1..=9 {
-            let mut bare = Bare::new(&document, level);
+        println!("{name:<16}level  memory level  compressed     deflate     inflate");
+        let levels = (1..=9).map(|level| (level, MEMORY_LEVEL));
+        for (level, memory_level) in levels.chain((1..=9).map(|memory| (LEVEL, memory))) {
+            let mut bare = Bare::new(&document, level, memory_level);
             let size = bare.payload.len() - TAIL.len();
-            let rounds = (8 << 20) / document.len().max(4 << 10);
+            let rounds = (4 << 20) / document.len().max(4 << 10);
             let deflate = quickest(|| time(rounds, || bare.deflate()))?;
             let inflate = quickest(|| time(rounds, || bare.inflate()))?;
             let share = size as f64 * 100.0 / document.len() as f64;
-            println!("{name:<16}{level:>5}{share:>10.1} %{deflate:>9.1} µs{inflate:>9.1} µs");
+            print!("{level:>21}{memory_level:>14}{share:>10.1} %");
+            println!("{deflate:>9.1} µs{inflate:>9.1} µs");
         }
     }
     Ok(())
@@ -62,33 +68,36 @@ struct Bare {
     /// As it arrives, and the tail.
     payload: Vec<u8>,
     message: Vec<u8>,
+    len: usize,
     output: Vec<u8>,
 }
 
 impl Bare {
-    fn new(message: &[u8], level: u8) -> Self {
+    fn new(message: &[u8], level: u8, memory_level: u8) -> Self {
         let config = DeflateConfig {
             level: level.into(),
             window_bits: -15,
-            mem_level: 8,
+            mem_level: memory_level.into(),
             ..DeflateConfig::default()
         };
         let mut new = Self {
             deflate: Deflate::new_with_config(config),
             inflate: Inflate::new(false, 15),
             payload: Vec::new(),
-            message: message.to_vec(),
+            message: [message, &vec![0; message.len()]].concat(),
+            len: message.len(),
             output: vec![0; message.len() * 2],
         };
         let len = new.deflate();
         new.payload = new.output[..len].to_vec();
-        assert_eq!(new.inflate(), message.len());
-        assert_eq!(new.message, message);
+        new.message.fill(0);
+        assert_eq!(new.inflate(), new.len);
+        assert_eq!(&new.message[..new.len], message);
         new
     }
 
     fn echo(&mut self) {
-        self.inflate();
+        self.len = self.inflate();
         self.deflate();
     }
 
@@ -102,8 +111,8 @@ impl Bare {
 
     fn deflate(&mut self) -> usize {
         self.deflate.reset();
-        let status =
-            self.deflate.compress(&self.message, &mut self.output, DeflateFlush::SyncFlush);
+        let message = &self.message[..self.len];
+        let status = self.deflate.compress(message, &mut self.output, DeflateFlush::SyncFlush);
         assert!(status.is_ok());
         self.deflate.total_out() as usize
     }

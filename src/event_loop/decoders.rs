@@ -65,8 +65,11 @@ impl DecoderPool {
     pub(super) fn give(&mut self, role: Role, mut assembler: Box<Assembler>) {
         let decoder = &mut assembler.decoder;
         #[cfg(feature = "deflate")]
-        if let Some(decompressor) = decoder.reclaim_decompressor() {
-            self.decompressor = Some(decompressor);
+        if decoder.accepts_compressed() {
+            if let Some(decompressor) = decoder.reclaim_decompressor() {
+                self.decompressor = Some(decompressor);
+            }
+            decoder.set_deflate(None);
         }
         let buffer = decoder.reclaim_buffer().unwrap_or_default();
         let capacity = buffer.capacity();
@@ -92,12 +95,11 @@ impl DecoderPool {
     pub(super) fn prepare(
         &mut self,
         mut assembler: Box<Assembler>,
-        agreed: Option<DeflateParameters>,
+        agreed: DeflateParameters,
     ) -> Box<Assembler> {
         let decoder = &mut assembler.decoder;
-        decoder.set_deflate(agreed);
-        if agreed.is_some()
-            && !decoder.expects_context()
+        decoder.set_deflate(Some(agreed));
+        if !decoder.expects_context()
             && let Some(decompressor) = self.decompressor.take()
         {
             decoder.lend_decompressor(decompressor);

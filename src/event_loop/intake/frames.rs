@@ -40,11 +40,19 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         let mut assembler = kept.unwrap_or_else(|| {
             let assembler = self.shared.decoders.take(role, &self.peers.config);
             #[cfg(feature = "deflate")]
-            let assembler = self.shared.decoders.prepare(assembler, entry.deflate);
+            let assembler = match entry.deflate {
+                Some(agreed) => self.shared.decoders.prepare(assembler, agreed),
+                None => assembler,
+            };
             assembler
         });
         #[cfg(feature = "deflate")]
-        if assembler.decoder.has_context() && assembler.decoder.is_between_messages() {
+        let accepts_compressed = assembler.decoder.accepts_compressed();
+        #[cfg(feature = "deflate")]
+        if accepts_compressed
+            && assembler.decoder.has_context()
+            && assembler.decoder.is_between_messages()
+        {
             self.shared.decoders.lend_buffer(&mut assembler);
         }
         let heard = self.handle_all(&mut assembler.decoder, &mut input);
@@ -53,7 +61,7 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
             self.peers.use_contexts(self.id);
         }
         #[cfg(feature = "deflate")]
-        if assembler.count() > self.peers.config.limits.inflating {
+        if accepts_compressed && assembler.count() > self.peers.config.limits.inflating {
             self.fail(CloseCode::TRY_AGAIN_LATER, CloseCause::InflatingLimit);
         }
 
@@ -116,7 +124,7 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
                 return heard;
             }
             #[cfg(feature = "deflate")]
-            {
+            if decoder.accepts_compressed() {
                 heard.work += decoder.take_work();
                 if heard.work > MAX_WORK {
                     return heard;

@@ -37,6 +37,12 @@ impl Decoder {
         self
     }
 
+    /// Whether the decoder accepts compressed messages.
+    #[cfg(feature = "event-loop")]
+    pub(crate) const fn accepts_compressed(&self) -> bool {
+        self.allowed_rsv != 0
+    }
+
     /// Makes the decoder accept compressed messages, or none.
     pub(crate) const fn set_deflate(&mut self, parameters: Option<DeflateParameters>) {
         let sender = match self.role {
@@ -88,9 +94,9 @@ impl Decoder {
     /// decoder has to be kept.
     #[must_use]
     pub const fn has_context(&self) -> bool {
-        let ended = matches!(self.state, State::Ended);
-        let some = self.decompressor.is_some() || self.remembered.is_some();
-        some && self.context.is_some() && !ended
+        self.context.is_some()
+            && (self.decompressor.is_some() || self.remembered.is_some())
+            && !matches!(self.state, State::Ended)
     }
 
     /// Gives up the decompressor, and keeps what messages to come may refer to: no more than the
