@@ -83,8 +83,8 @@ impl Compression {
 
     /// Sets how hard to try, 1 to 9. Default: 4.
     ///
-    /// On text, JSON and binary data, 6, which is zlib's default, takes half as long again and makes
-    /// messages 4 % smaller at most. 1 takes less than half as long as 4, and makes messages a
+    /// On text, JSON and binary data, 6, which is zlib's default, takes up to half as long again and
+    /// makes messages 4 % smaller at most. 1 takes less than half as long as 4, and makes messages a
     /// quarter to a half larger.
     ///
     /// # Panics
