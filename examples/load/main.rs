@@ -11,11 +11,13 @@
 #![expect(clippy::disallowed_methods, reason = "this measures time")]
 
 mod client;
+mod documents;
 mod echo;
 mod fanout;
 mod flood;
 mod idle;
 mod process;
+mod zlib;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -23,6 +25,7 @@ use std::process::ExitCode;
 
 use lexopt::prelude::*;
 
+use self::client::Offer;
 use self::process::Process;
 
 fn main() -> ExitCode {
@@ -42,6 +45,8 @@ fn run() -> Result<(), Box<dyn Error>> {
         "idle" => idle::run(&options),
         "flood" => flood::run(&options),
         "fanout" => fanout::run(&options),
+        "zlib" => zlib::run(&options),
+        "levels" => zlib::compare_levels(),
         mode => Err(format!("unknown mode '{mode}'\n{USAGE}").into()),
     }
 }
@@ -49,13 +54,19 @@ fn run() -> Result<(), Box<dyn Error>> {
 /// What the command line says.
 struct Options {
     mode: String,
-    server: SocketAddr,
+    server: Option<SocketAddr>,
     process: Option<Process>,
     connections: usize,
     in_flight: usize,
     size: usize,
     messages: usize,
     limit: Option<usize>,
+    least: usize,
+    releases: bool,
+    json: bool,
+    deflate: Option<Offer>,
+    level: u8,
+    memory_level: u8,
 }
 
 const USAGE: &str = "usage: load MODE --server ADDR [OPTION]...
@@ -64,19 +75,30 @@ const USAGE: &str = "usage: load MODE --server ADDR [OPTION]...
   load idle    opens connections, has each echo one message, and closes them
   load flood   sends messages and reads none, until the server takes no more, beside one that does read
   load fanout  sends messages on one connection that the server passes on to all, this one included
+  load zlib    inflates and deflates messages by itself, without a server
+  load levels  compares the levels of compression, without a server
 
   --server ADDR       where the server listens, such as 127.0.0.1:9001
   --pid PID           the server's process, to tell what it used; idle and flood need it
   --connections N     [100]
   --in-flight N       messages that each connection waits for at a time, of echo [1]
-  --size BYTES        of each message; 20, but 16384 for flood, 1024 for fanout
+  --size BYTES        of each message; 20, but 16384 for flood, 1024 for fanout and of JSON
+  --json              messages are JSON, and no longer bytes that mean nothing
+  --deflate=POLICY    messages are JSON and compressed: `shared`, each by itself, or `dedicated`
+  --level N           how hard zlib tries, of zlib [3]
+  --memory-level N    how much memory it uses [8]
   --messages N        in all: of echo, at most of flood, of fanout [100000, 65536, 100]
-  --limit BYTES       fail if the server takes more: for each connection of idle, in all of flood";
+  --limit BYTES       fail if the server takes more: for each connection of idle, in all of flood
+  --least BYTES       fail if a connection of idle takes less, once it has echoed a message
+  --releases          wait until the server has released what idle connections have of their own";
 
 impl Options {
     fn parse() -> Result<Option<Self>, Box<dyn Error>> {
         let mut parser = lexopt::Parser::from_env();
         let (mut mode, mut server, mut process, mut limit) = (None, None, None, None);
+        let (mut json, mut deflate) = (false, None);
+        let (mut level, mut memory_level) = (zlib::LEVEL, zlib::MEMORY_LEVEL);
+        let (mut least, mut releases) = (0, false);
         let (mut connections, mut in_flight, mut size, mut messages) = (100, 1, None, None);
         while let Some(argument) = parser.next()? {
             match argument {
@@ -87,6 +109,12 @@ impl Options {
                 Long("in-flight") => in_flight = parser.value()?.parse()?,
                 Long("size") => size = Some(parser.value()?.parse()?),
                 Long("messages") => messages = Some(parser.value()?.parse()?),
+                Long("json") => json = true,
+                Long("deflate") => deflate = Some(parser.value()?.parse_with(offer)?),
+                Long("level") => level = parser.value()?.parse()?,
+                Long("memory-level") => memory_level = parser.value()?.parse()?,
+                Long("least") => least = parser.value()?.parse()?,
+                Long("releases") => releases = true,
                 Long("limit") => limit = Some(parser.value()?.parse()?),
                 Short('h') | Long("help") => {
                     println!("{USAGE}");
@@ -96,21 +124,50 @@ impl Options {
             }
         }
         let mode = mode.ok_or_else(|| format!("no mode\n{USAGE}"))?;
-        let server = server.ok_or("no --server")?;
         if connections == 0 || in_flight == 0 {
             return Err("--connections and --in-flight are at least 1".into());
         }
         let (usual_size, usual_messages) = match mode.as_str() {
             "flood" => (16 << 10, 64 << 10),
             "fanout" => (1 << 10, 100),
+            "zlib" => (1 << 10, 100_000),
+            _ if json || deflate.is_some() => (1 << 10, 100_000),
             _ => (20, 100_000),
         };
         let size = size.unwrap_or(usual_size);
         let messages = messages.unwrap_or(usual_messages);
-        Ok(Some(Self { mode, server, process, connections, in_flight, size, messages, limit }))
+        let json = json || deflate.is_some();
+        Ok(Some(Self {
+            mode,
+            server,
+            process,
+            connections,
+            in_flight,
+            size,
+            messages,
+            limit,
+            least,
+            releases,
+            json,
+            deflate,
+            level,
+            memory_level,
+        }))
+    }
+
+    fn server(&self) -> Result<SocketAddr, Box<dyn Error>> {
+        self.server.ok_or_else(|| "this mode needs --server".into())
     }
 
     fn process(&self) -> Result<Process, Box<dyn Error>> {
         self.process.ok_or_else(|| "this mode needs --pid".into())
+    }
+}
+
+fn offer(policy: &str) -> Result<Offer, &'static str> {
+    match policy {
+        "shared" => Ok(Offer::Shared),
+        "dedicated" => Ok(Offer::Dedicated),
+        _ => Err("the policies are: shared, dedicated"),
     }
 }

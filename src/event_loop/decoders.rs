@@ -65,8 +65,11 @@ impl DecoderPool {
     pub(super) fn give(&mut self, role: Role, mut assembler: Box<Assembler>) {
         let decoder = &mut assembler.decoder;
         #[cfg(feature = "deflate")]
-        if let Some(decompressor) = decoder.reclaim_decompressor() {
-            self.decompressor = Some(decompressor);
+        if decoder.inflates() {
+            if let Some(decompressor) = decoder.reclaim_decompressor() {
+                self.decompressor = Some(decompressor);
+            }
+            decoder.set_deflate(None);
         }
         let buffer = decoder.reclaim_buffer().unwrap_or_default();
         let capacity = buffer.capacity();
@@ -124,8 +127,8 @@ impl DecoderPool {
 #[cfg(feature = "deflate")]
 impl Assembler {
     /// Has a decoder that was handed out inflate what was agreed on with its peer.
-    pub(super) fn prepare(mut self: Box<Self>, agreed: Option<DeflateParameters>) -> Box<Self> {
-        self.decoder.set_deflate(agreed);
+    pub(super) fn prepare(mut self: Box<Self>, agreed: DeflateParameters) -> Box<Self> {
+        self.decoder.set_deflate(Some(agreed));
         self
     }
 

@@ -108,11 +108,11 @@ impl SharedMessage {
         options: CompressorOptions,
         mut compress: impl FnMut(&[u8], Header) -> Option<Frame>,
     ) -> Option<&Arc<Frame>> {
-        let (header, payload) = self.frame.parts();
-        let header = Header { rsv: Header::RSV1, ..header };
         let mut place = &self.frame.compressed;
         loop {
             let found = place.get_or_init(|| {
+                let (header, payload) = self.frame.parts();
+                let header = Header { rsv: Header::RSV1, ..header };
                 let frame = compress(payload, header).map(Arc::new);
                 Box::new(Compressed { options, frame, next: OnceLock::new() })
             });

@@ -40,14 +40,21 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         let mut assembler = kept.unwrap_or_else(|| {
             let assembler = self.shared.decoders.take(role, &self.peers.config);
             #[cfg(feature = "deflate")]
-            let assembler = assembler.prepare(entry.deflate);
+            let assembler = match entry.deflate {
+                Some(agreed) => assembler.prepare(agreed),
+                None => assembler,
+            };
             assembler
         });
         #[cfg(feature = "deflate")]
-        self.shared.decoders.lend(&mut assembler);
+        if assembler.decoder.inflates() {
+            self.shared.decoders.lend(&mut assembler);
+        }
         let heard = self.handle_all(&mut assembler.decoder, &mut input);
         #[cfg(feature = "deflate")]
-        self.count_inflated(&mut assembler, heard.work);
+        if assembler.decoder.inflates() {
+            self.count_inflated(&mut assembler, heard.work);
+        }
 
         let Peers { entries, to_do, now, .. } = &mut *self.peers;
         // Once the connection is over the decoder may have ended too, and is no good for another.
@@ -120,7 +127,7 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
                 return heard;
             }
             #[cfg(feature = "deflate")]
-            {
+            if decoder.inflates() {
                 heard.work += decoder.take_work();
                 if heard.work > MAX_WORK {
                     return heard;

@@ -115,9 +115,9 @@ impl Decoder {
     /// decoder has to be kept.
     #[must_use]
     pub const fn has_context(&self) -> bool {
-        let ended = matches!(self.state, State::Ended);
-        let some = self.decompressor.is_some() || self.remembered.is_some();
-        some && self.context.is_some() && !ended
+        self.context.is_some()
+            && (self.decompressor.is_some() || self.remembered.is_some())
+            && !matches!(self.state, State::Ended)
     }
 
     /// Gives up the decompressor, and keeps what messages to come may refer to: no more than the
