@@ -52,6 +52,7 @@
 //!   numbers. Without this and the event loop, the crate is the two lower layers alone.
 //! * `deflate`: permessage-deflate (RFC 7692) in [`handshake`] and [`protocol`], by way of `zlib-rs`.
 //!   The event loop and the client do not use it yet.
+//! * `tls`: `wss` URLs for the client, by way of `rustls`: see the `tls` module.
 //! * `json`: `Message::json` parses messages, and `send_json`, `broadcast_json` and `publish_json`
 //!   on peers send values, by way of `serde`. Without the loop, there is the parsing alone.
 
@@ -67,6 +68,8 @@ pub mod handshake;
 pub mod protocol;
 #[cfg(any(feature = "client", feature = "event-loop"))]
 mod random;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 #[cfg(any(feature = "client", feature = "event-loop"))]
 pub use connect_error::{ConnectError, ConnectStep};
