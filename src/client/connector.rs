@@ -106,7 +106,7 @@ impl Connector {
     /// Sets how long connecting may take, all in all: 30 seconds by default.
     ///
     /// That is for the name to be resolved, its addresses to be tried, the proxy and the server to
-    /// answer, and for redirections. A server cannot stretch it by answering slowly.
+    /// answer, TLS to be agreed on, and for redirections. A server cannot stretch it by answering slowly.
     #[must_use]
     pub fn connect_timeout(self, timeout: Duration) -> Self {
         Self { connect_timeout: timeout, ..self }
