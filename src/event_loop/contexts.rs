@@ -24,6 +24,14 @@ impl Entry {
     pub(super) fn contexts(&mut self) -> Option<&mut Contexts> {
         self.particulars.as_mut()?.contexts.as_deref_mut()
     }
+
+    /// Gives that up, where nothing more is compressed: until its socket is closed, the peer may take
+    /// its time.
+    pub(super) fn forget_contexts(&mut self) {
+        if let Some(particulars) = &mut self.particulars {
+            particulars.contexts = None;
+        }
+    }
 }
 
 impl Peers {

@@ -17,7 +17,7 @@ struct Heard {
     alive: bool,
     /// The end of a message, or a piece of one.
     message: bool,
-    /// How much was inflated, in bytes or what takes as long.
+    /// How much was inflated up to the last event, in bytes or what takes as long.
     #[cfg(feature = "deflate")]
     work: u64,
 }
@@ -40,22 +40,14 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         let mut assembler = kept.unwrap_or_else(|| {
             let assembler = self.shared.decoders.take(role, &self.peers.config);
             #[cfg(feature = "deflate")]
-            let assembler = self.shared.decoders.prepare(assembler, entry.deflate);
+            let assembler = assembler.prepare(entry.deflate);
             assembler
         });
         #[cfg(feature = "deflate")]
-        if assembler.decoder.has_context() && assembler.decoder.is_between_messages() {
-            self.shared.decoders.lend_buffer(&mut assembler);
-        }
+        self.shared.decoders.lend(&mut assembler);
         let heard = self.handle_all(&mut assembler.decoder, &mut input);
         #[cfg(feature = "deflate")]
-        if heard.work > 0 && assembler.decoder.has_context() {
-            self.peers.use_contexts(self.id);
-        }
-        #[cfg(feature = "deflate")]
-        if assembler.count() > self.peers.config.limits.inflating {
-            self.fail(CloseCode::TRY_AGAIN_LATER, CloseCause::InflatingLimit);
-        }
+        self.count_inflated(&mut assembler, heard.work);
 
         let Peers { entries, to_do, now, .. } = &mut *self.peers;
         // Once the connection is over the decoder may have ended too, and is no good for another.
@@ -82,17 +74,29 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
 
     /// Gives back a decoder that need not be kept for the peer.
     fn keep(&mut self, role: Role, assembler: Box<Assembler>) -> Option<Box<Assembler>> {
-        if !assembler.decoder.is_between_messages() {
-            return Some(assembler);
+        let is_any_peers = assembler.decoder.is_between_messages();
+        #[cfg(feature = "deflate")]
+        let is_any_peers = is_any_peers && !assembler.decoder.has_context();
+        if is_any_peers {
+            self.shared.decoders.give(role, assembler);
+            return None;
         }
         #[cfg(feature = "deflate")]
-        if assembler.decoder.has_context() {
-            let mut assembler = assembler;
-            self.shared.decoders.reclaim_buffer(&mut assembler);
-            return Some(assembler);
+        let assembler = self.shared.decoders.reclaim(assembler);
+        Some(assembler)
+    }
+
+    /// Notes what was inflated, and ends what takes too much.
+    #[cfg(feature = "deflate")]
+    fn count_inflated(&mut self, assembler: &mut Assembler, work: u64) {
+        let work = work + assembler.decoder.take_work();
+        // Pings and Pongs are heard from those as well who have nothing else to say.
+        if work > 0 && assembler.decoder.has_context() {
+            self.peers.use_contexts(self.id);
         }
-        self.shared.decoders.give(role, assembler);
-        None
+        if assembler.count() > self.peers.config.limits.inflating {
+            self.fail(CloseCode::TRY_AGAIN_LATER, CloseCause::InflatingLimit);
+        }
     }
 
     /// Handles events until `input` is used up, the peer is congested or throttled, or it is over.

@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import socket
 import ssl
+import struct
 import sys
 
 from websockets.asyncio.server import serve
@@ -10,6 +12,14 @@ from websockets.exceptions import ConnectionClosed
 
 CREDENTIALS = "Basic " + base64.b64encode(b"wsloop:open sesame").decode()
 MAX_SIZE = 4 << 20
+
+
+def traffic(connection):
+    """How many bytes were received and sent, as Linux counts them (`tcp_info`)."""
+    tcp = connection.transport.get_extra_info("socket")
+    info = tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 136)
+    sent, received = struct.unpack_from("QQ", info, 120)
+    return received, sent
 
 
 class Server:
@@ -22,7 +32,7 @@ class Server:
     def answer(self, connection, request):
         """Answers what is not to be a WebSocket connection."""
         match request.path.split("/")[1:]:
-            case ["" | "echo"] | ["fragments", _]:
+            case ["" | "echo" | "counted"] | ["fragments", _]:
                 return None
             case ["private"]:
                 if request.headers.get("Authorization") == CREDENTIALS:
@@ -52,6 +62,10 @@ class Server:
             async for message in connection:
                 match connection.request.path.split("/")[1:]:
                     case ["echo"]:
+                        await connection.send(message)
+                    case ["counted"] if message == "bytes":
+                        await connection.send("websockets {} {}".format(*traffic(connection)))
+                    case ["counted"]:
                         await connection.send(message)
                     case ["fragments", size]:
                         await self.send_fragments(connection, message, int(size))
