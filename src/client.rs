@@ -19,7 +19,6 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use self::deadline::Deadline;
-use self::stream::Stream;
 use crate::handshake::{ClientRequest, Established, WsUrl};
 #[cfg(feature = "deflate")]
 use crate::protocol::Compress;
@@ -28,6 +27,8 @@ use crate::protocol::{CloseCode, Connection, Event, Message, Piece};
 pub use self::connector::Connector;
 pub use self::error::{Closed, Error};
 pub use self::reader::Reader;
+#[cfg(feature = "tls")]
+pub use self::stream::tls::TlsParts;
 pub use self::writer::Writer;
 #[doc(no_inline)]
 pub use crate::connect_error::{ConnectError, ConnectStep};
@@ -75,7 +76,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to a `ws` URL, with the defaults of [`Connector`].
+    /// Connects to a `ws` URL, or with the feature `tls` to a `wss` one, with the defaults of
+    /// [`Connector`].
     ///
     /// # Errors
     ///
@@ -299,14 +301,13 @@ impl Client {
         let Ok(outgoing) = Arc::try_unwrap(outgoing) else {
             unreachable!("a client is made of one half each")
         };
-        let (Stream::Tcp(stream), sender) = outgoing.into_inner();
+        let (stream, sender) = outgoing.into_inner();
         let received = input.rest().to_vec();
-        Parts {
-            stream,
-            connection: Connection::from_halves(decoder, sender),
-            received,
-            established,
-        }
+        let mut connection = Connection::from_halves(decoder, sender);
+        let (socket, sealed_len) = stream.into_socket();
+        // What is sealed already is not to be sealed again.
+        connection.consume_output(sealed_len);
+        Parts { socket, connection, received, established }
     }
 }
 
@@ -323,7 +324,7 @@ impl fmt::Debug for Client {
 #[derive(Debug)]
 pub struct Parts {
     /// The socket, which blocks, with whatever timeouts it had last.
-    pub stream: TcpStream,
+    pub socket: Socket,
     /// The protocol. What a write timeout has left over is in its
     /// [`output`](Connection::output).
     pub connection: Connection,
@@ -332,4 +333,17 @@ pub struct Parts {
     pub received: Vec<u8>,
     /// What the server answered to the opening handshake.
     pub established: Established,
+}
+
+/// What the bytes of a [`Client`] pass through.
+///
+/// It is an enum so that nobody takes the socket of a `wss` URL for one that frames may be written to.
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum Socket {
+    /// Nothing but TCP.
+    Tcp(TcpStream),
+    /// TLS on it.
+    #[cfg(feature = "tls")]
+    Tls(Box<TlsParts>),
 }

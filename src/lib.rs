@@ -52,6 +52,7 @@
 //!   numbers. Without this and the event loop, the crate is the two lower layers alone.
 //! * `deflate` (default): permessage-deflate (RFC 7692) in all layers, by way of `zlib-rs`. Nothing is
 //!   compressed before a server or a client asks for it, with `Compression`.
+//! * `tls`: `wss` URLs for the client, by way of `rustls`: see the `tls` module.
 //! * `json`: `Message::json` parses messages, and `send_json`, `broadcast_json` and `publish_json`
 //!   on peers send values, by way of `serde`. Without the loop, there is the parsing alone.
 
@@ -69,6 +70,8 @@ pub mod handshake;
 pub mod protocol;
 #[cfg(any(feature = "client", feature = "event-loop"))]
 mod random;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 #[cfg(all(feature = "deflate", any(feature = "client", feature = "event-loop")))]
 pub use compression::Compression;

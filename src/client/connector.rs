@@ -9,6 +9,8 @@ use super::deadline::Deadline;
 use super::dial::dial;
 use super::outgoing::Outgoing;
 use super::reader::{Input, Reader};
+#[cfg(feature = "tls")]
+use super::stream::tls::TlsStream;
 use super::stream::{Stream, is_timeout};
 use super::writer::Writer;
 use super::{ConnectError, ConnectStep};
@@ -20,6 +22,8 @@ use crate::handshake::{
 };
 use crate::protocol::{Connection, Decoder};
 use crate::random::MaskingKeys;
+#[cfg(feature = "tls")]
+use crate::tls;
 
 /// How to connect, how long to wait, and how much to accept.
 ///
@@ -52,6 +56,9 @@ pub struct Connector {
     response_limits: ResponseLimits,
     redirects: Redirects,
     proxy: ProxyChoice,
+    /// Whom to trust, if it is not whom the system trusts.
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<rustls::ClientConfig>>,
     #[cfg(feature = "deflate")]
     compression: Option<Compression>,
 }
@@ -81,6 +88,8 @@ impl Default for Connector {
             response_limits: ResponseLimits::default(),
             redirects: Redirects::Report,
             proxy: ProxyChoice::None,
+            #[cfg(feature = "tls")]
+            tls: None,
             #[cfg(feature = "deflate")]
             compression: None,
         }
@@ -97,7 +106,7 @@ impl Connector {
     /// Sets how long connecting may take, all in all: 30 seconds by default.
     ///
     /// That is for the name to be resolved, its addresses to be tried, the proxy and the server to
-    /// answer, and for redirections. A server cannot stretch it by answering slowly.
+    /// answer, TLS to be agreed on, and for redirections. A server cannot stretch it by answering slowly.
     #[must_use]
     pub fn connect_timeout(self, timeout: Duration) -> Self {
         Self { connect_timeout: timeout, ..self }
@@ -193,6 +202,16 @@ impl Connector {
         Self { proxy: ProxyChoice::FromEnvironment, ..self }
     }
 
+    /// Sets whom to trust when URLs begin with `wss`, and all else about TLS.
+    ///
+    /// By default, whom the system trusts: see [`tls::system_config`]. A configuration that offers
+    /// protocols by ALPN has to offer `http/1.1`.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(self, config: Arc<rustls::ClientConfig>) -> Self {
+        Self { tls: Some(config), ..self }
+    }
+
     /// Connects, and waits until the connection is open.
     ///
     /// # Errors
@@ -226,9 +245,12 @@ impl Connector {
 
     /// Connects to a server, or to it through a proxy.
     fn dial(&self, url: &WsUrl, deadline: Deadline) -> Result<Opening, ConnectError> {
+        #[cfg(not(feature = "tls"))]
         if url.is_secure() {
             return Err(ConnectError::TlsUnavailable);
         }
+        #[cfg(feature = "tls")]
+        let tls = url.is_secure().then(|| self.tls_config()).transpose()?;
         // What is no Unicode is no URL of a proxy either, and is to fail as such.
         let variable = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
         let proxy = match &self.proxy {
@@ -249,7 +271,19 @@ impl Connector {
         if let Some(proxy) = proxy {
             opening.open_tunnel(&proxy, url)?;
         }
+        #[cfg(feature = "tls")]
+        if let Some(config) = tls {
+            return opening.secure(&config, url.server_name());
+        }
         Ok(opening)
+    }
+
+    #[cfg(feature = "tls")]
+    fn tls_config(&self) -> Result<Arc<rustls::ClientConfig>, ConnectError> {
+        match &self.tls {
+            Some(config) => Ok(Arc::clone(config)),
+            None => tls::system_config().map_err(ConnectError::NoRoots),
+        }
     }
 
     /// Returns the request that is to be made after a refusal.
@@ -321,6 +355,20 @@ impl Opening {
         }
     }
 
+    /// Puts TLS on the connection, of which the other end is this server.
+    #[cfg(feature = "tls")]
+    fn secure(
+        self,
+        config: &Arc<rustls::ClientConfig>,
+        server_name: &str,
+    ) -> Result<Self, ConnectError> {
+        let Stream::Tcp(socket) = self.stream else { unreachable!("there is TLS on it already") };
+        let stream = TlsStream::connect(socket, config, server_name, self.deadline)?;
+        // The timeouts that the socket has now are others.
+        let input = Input { timeout: None, ..self.input };
+        Ok(Self { stream: Stream::Tls(Box::new(stream)), input, ..self })
+    }
+
     /// Sends a request, and waits for the answer. What follows that stays in the input.
     fn shake_hands(
         &mut self,
@@ -341,10 +389,12 @@ impl Opening {
                     reply
                 }
                 // A server that has said no, if not in full, has said no.
-                Err(timeout @ ConnectError::TimedOut(_)) => match handshake.end() {
-                    Ok(Some(reply)) => Ok(Some(reply)),
-                    Ok(None) | Err(_) => return Err(timeout),
-                },
+                Err(error @ (ConnectError::TimedOut(_) | ConnectError::Lost(_))) => {
+                    match handshake.end() {
+                        Ok(Some(reply)) => Ok(Some(reply)),
+                        Ok(None) | Err(_) => return Err(error),
+                    }
+                }
                 Err(error) => return Err(error),
             };
             if let Some(reply) = reply.map_err(ConnectError::Response)? {
@@ -387,5 +437,5 @@ impl Opening {
 }
 
 fn failure(error: io::Error, step: ConnectStep) -> ConnectError {
-    if is_timeout(&error) { ConnectError::TimedOut(step) } else { ConnectError::Lost(error) }
+    if is_timeout(&error) { ConnectError::TimedOut(step) } else { ConnectError::lost(error) }
 }

@@ -220,6 +220,7 @@ fn redirections_in_a_circle_have_an_end() {
     server.join();
 }
 
+#[cfg(not(feature = "tls"))]
 #[test]
 fn a_redirection_to_tls_is_not_followed_without_it() {
     let server = Server::run(|mut peer| {
@@ -235,6 +236,11 @@ fn a_redirection_to_tls_is_not_followed_without_it() {
 fn nothing_is_connected_to_for_a_url_that_is_none() {
     let error = Client::connect("http://127.0.0.1/").unwrap_err();
     assert!(matches!(error, ConnectError::Url(UrlError::Http)), "{error:?}");
+}
+
+#[cfg(not(feature = "tls"))]
+#[test]
+fn without_tls_there_is_no_wss() {
     let error = Client::connect("wss://127.0.0.1/").unwrap_err();
     assert_eq!(error.to_string(), "wss is not available, expected a ws URL");
 }

@@ -18,3 +18,5 @@ mod masking;
 mod proxies;
 mod receiving;
 mod sending;
+#[cfg(feature = "tls")]
+mod tls;

@@ -245,7 +245,7 @@ impl Case<'_> {
     }
 
     fn credentials(&self) -> Outcome {
-        let authority = self.server.replace("ws://", "ws://wsloop:open%20sesame@");
+        let authority = self.server.replace("://", "://wsloop:open%20sesame@");
         let url = WsUrl::parse_with_credentials(&format!("{authority}/private"))?;
         let mut client = self.open(&ClientRequest::new(url))?;
         let authorization = ask(&mut *client, "field Authorization")?;
