@@ -21,6 +21,8 @@ use std::{fmt, io};
 use self::deadline::Deadline;
 use self::stream::Stream;
 use crate::handshake::{ClientRequest, Established, WsUrl};
+#[cfg(feature = "deflate")]
+use crate::protocol::Compress;
 use crate::protocol::{CloseCode, Connection, Event, Message, Piece};
 
 pub use self::connector::Connector;
@@ -96,6 +98,20 @@ impl Client {
     /// about that.
     pub fn send<'a>(&mut self, message: impl Into<Message<'a>>) -> Result<(), Error> {
         self.writer.send(message)
+    }
+
+    /// Sends a message, and says whether it is to be compressed, if the server has agreed to that.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`send`](Self::send) does.
+    #[cfg(feature = "deflate")]
+    pub fn send_with<'a>(
+        &mut self,
+        message: impl Into<Message<'a>>,
+        compress: Compress,
+    ) -> Result<(), Error> {
+        self.writer.send_with(message, compress)
     }
 
     /// Sends a piece of a message, as one frame.

@@ -50,8 +50,8 @@
 //! * `event-loop` (default): the `event_loop` module, with mio.
 //! * `client` (default): the `client` module, with nothing but the standard library and random
 //!   numbers. Without this and the event loop, the crate is the two lower layers alone.
-//! * `deflate`: permessage-deflate (RFC 7692) in [`handshake`] and [`protocol`], by way of `zlib-rs`.
-//!   The event loop and the client do not use it yet.
+//! * `deflate` (default): permessage-deflate (RFC 7692) in all layers, by way of `zlib-rs`. Nothing is
+//!   compressed before a server or a client asks for it, with `Compression`.
 //! * `json`: `Message::json` parses messages, and `send_json`, `broadcast_json` and `publish_json`
 //!   on peers send values, by way of `serde`. Without the loop, there is the parsing alone.
 
@@ -59,6 +59,8 @@
 
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(all(feature = "deflate", any(feature = "client", feature = "event-loop")))]
+mod compression;
 #[cfg(any(feature = "client", feature = "event-loop"))]
 mod connect_error;
 #[cfg(feature = "event-loop")]
@@ -68,6 +70,8 @@ pub mod protocol;
 #[cfg(any(feature = "client", feature = "event-loop"))]
 mod random;
 
+#[cfg(all(feature = "deflate", any(feature = "client", feature = "event-loop")))]
+pub use compression::Compression;
 #[cfg(any(feature = "client", feature = "event-loop"))]
 pub use connect_error::{ConnectError, ConnectStep};
 #[cfg(feature = "event-loop")]
@@ -84,6 +88,9 @@ pub use event_loop::{
 pub use handshake::{
     Acceptance, HeadLimits, OriginPolicy, ProxyField, Refusal, Response, TrustedProxies,
 };
+#[cfg(feature = "deflate")]
+#[doc(no_inline)]
+pub use protocol::Compress;
 #[doc(no_inline)]
 pub use protocol::{CloseCode, Message, MessageType, Piece, Violation};
 

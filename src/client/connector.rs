@@ -12,6 +12,8 @@ use super::reader::{Input, Reader};
 use super::stream::{Stream, is_timeout};
 use super::writer::Writer;
 use super::{ConnectError, ConnectStep};
+#[cfg(feature = "deflate")]
+use crate::Compression;
 use crate::handshake::{
     ClientHandshake, ClientRequest, Established, Proxy, RedirectError, Reply, ResponseLimits,
     ServerRefusal, TunnelReply, WsUrl,
@@ -50,6 +52,8 @@ pub struct Connector {
     response_limits: ResponseLimits,
     redirects: Redirects,
     proxy: ProxyChoice,
+    #[cfg(feature = "deflate")]
+    compression: Option<Compression>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +81,8 @@ impl Default for Connector {
             response_limits: ResponseLimits::default(),
             redirects: Redirects::Report,
             proxy: ProxyChoice::None,
+            #[cfg(feature = "deflate")]
+            compression: None,
         }
     }
 }
@@ -112,6 +118,29 @@ impl Connector {
     #[must_use]
     pub fn write_timeout(self, timeout: Option<Duration>) -> Self {
         Self { write_timeout: timeout, ..self }
+    }
+
+    /// Sets how messages are compressed (RFC 7692), if the server agrees to it: not at all by default.
+    ///
+    /// A client has a compressor and a decompressor of its own, whichever policy this is.
+    /// [`ClientRequest::deflate`] and [`ClientRequest::no_deflate`] make exceptions.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use wsloop::Compression;
+    /// use wsloop::client::Connector;
+    /// use wsloop::handshake::{ClientRequest, WsUrl};
+    ///
+    /// let request = ClientRequest::new(WsUrl::parse("ws://feed.example/prices")?);
+    /// let client = Connector::new().compression(Compression::dedicated()).connect(&request)?;
+    /// println!("compressed: {}", client.established().deflate().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn compression(self, compression: impl Into<Option<Compression>>) -> Self {
+        Self { compression: compression.into(), ..self }
     }
 
     /// Sets how long the closing handshake may take: 5 seconds by default.
@@ -173,7 +202,7 @@ impl Connector {
     pub fn connect(&self, request: &ClientRequest) -> Result<Client, ConnectError> {
         let deadline = Deadline::after(self.connect_timeout);
         let mut keys = MaskingKeys::new().map_err(ConnectError::NoRandomness)?;
-        let mut request = request.clone().plain();
+        let mut request = self.prepared(request);
         loop {
             let mut opening = self.dial(request.url(), deadline)?;
             match opening.shake_hands(&request, keys.nonce(), self.response_limits)? {
@@ -185,6 +214,14 @@ impl Connector {
                 }
             }
         }
+    }
+
+    /// The request, with what these settings add to it.
+    fn prepared(&self, request: &ClientRequest) -> ClientRequest {
+        let request = request.clone();
+        #[cfg(feature = "deflate")]
+        let request = request.deflate_by_default(self.compression.map(Compression::options));
+        request
     }
 
     /// Connects to a server, or to it through a proxy.
@@ -235,6 +272,11 @@ impl Connector {
     /// Makes a client of what has been opened.
     fn client(&self, opening: Opening, established: Established, mut keys: MaskingKeys) -> Client {
         let connection = Connection::client(move || keys.next_key());
+        #[cfg(feature = "deflate")]
+        let connection = match established.deflate() {
+            Some(agreed) => self.compression.unwrap_or_default().apply(connection, agreed),
+            None => connection,
+        };
         let (decoder, sender) = connection.max_message_size(self.max_message_size).into_halves();
         let Opening { stream, input, .. } = opening;
         let outgoing = Outgoing::new(stream, sender, self.write_timeout, self.close_timeout);

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::ConnectError;
+#[cfg(feature = "deflate")]
+use super::config::Config;
 use super::entry::{Flags, Stage};
 use super::lines::Host;
 use super::reconnect::{Link, Reconnect};
@@ -50,7 +52,6 @@ enum Via {
 impl Connect {
     /// Asks for this, straight from the server that its URL names.
     pub fn new(request: ClientRequest) -> Self {
-        let request = request.plain();
         Self { request, follows_redirects: false, via: Via::Nothing, reconnect: None }
     }
 
@@ -72,6 +73,13 @@ impl Connect {
     /// again.
     pub fn proxy_from_environment(mut self) -> Self {
         self.via = Via::Environment;
+        self
+    }
+
+    /// Offers to compress as the configuration says, unless the request is explicit about that.
+    #[cfg(feature = "deflate")]
+    fn compressing_as(mut self, config: &Config) -> Self {
+        self.request = self.request.deflate_by_default(config.deflate_options());
         self
     }
 
@@ -219,6 +227,8 @@ impl Peers {
             return Err(ConnectError::TooManyConnections);
         }
         let connect = connect.into();
+        #[cfg(feature = "deflate")]
+        let connect = connect.compressing_as(&self.config);
         let link = Link::of(&connect);
         let route = connect.route()?;
         if self.buffers.keys.is_none() {

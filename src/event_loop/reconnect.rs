@@ -244,6 +244,7 @@ impl Again {
             | CloseCause::RateLimit
             | CloseCause::IdleTimeout
             | CloseCause::MessageTimeout
+            | CloseCause::InflatingLimit
             | CloseCause::WriteTimeout
             | CloseCause::EndOfStream
             | CloseCause::Lost(_) => true,
