@@ -34,11 +34,12 @@ fn whatever_the_document_names_as_a_test_is_one() {
     let document = read("docs/conformance.md").expect("the document");
     let problems = problems(&document, &read);
     assert!(problems.is_empty(), "docs/conformance.md:\n{}", problems.join("\n"));
-    let rows = rows(&document);
+    let tables = tables(&document);
     for (rfc, sections) in SECTIONS {
+        let of_rfc = tables.iter().filter(|table| table.rfc == rfc);
+        let found: HashSet<_> = of_rfc.flat_map(Table::rows).map(|row| row.cells[0]).collect();
         for section in sections {
-            let found = rows.iter().any(|row| row.rfc == rfc && row.cells[0] == *section);
-            assert!(found, "there is no row for {rfc} §{section}");
+            assert!(found.contains(section), "there is no row for {rfc} §{section}");
         }
     }
 }
@@ -47,83 +48,70 @@ fn read(path: &str) -> Option<String> {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).ok()
 }
 
-/// A line of a table below a heading that begins with the name of an RFC.
-struct Row<'d> {
-    line: usize,
+/// A table below a heading that begins with the name of an RFC.
+struct Table<'d> {
     rfc: &'d str,
+    lines: Vec<Line<'d>>,
+}
+
+struct Line<'d> {
+    number: usize,
     cells: Vec<&'d str>,
 }
 
-/// All rows about RFCs, those that head a table and that rule it off included.
-fn rows(document: &str) -> Vec<Row<'_>> {
-    let (mut rows, mut rfc) = (Vec::new(), None);
-    for (line, text) in (1..).zip(document.lines()) {
+impl Table<'_> {
+    /// All lines but the head, and what rules it off.
+    fn rows(&self) -> &[Line<'_>] {
+        self.lines.get(2..).unwrap_or_default()
+    }
+}
+
+fn tables(document: &str) -> Vec<Table<'_>> {
+    let (mut tables, mut rfc, mut table) = (Vec::new(), None, None);
+    for (number, text) in (1..).zip(document.lines()) {
         if let Some(heading) = text.strip_prefix("## ") {
-            rfc = heading.starts_with("RFC ").then(|| heading.split([':', ',']).next().unwrap());
+            rfc = heading.starts_with("RFC ").then(|| heading.split(':').next().unwrap());
         }
         let inner = text.strip_prefix('|').and_then(|text| text.strip_suffix('|'));
         if let (Some(rfc), Some(inner)) = (rfc, inner) {
-            rows.push(Row { line, rfc, cells: inner.split('|').map(str::trim).collect() });
+            let cells = inner.split('|').map(str::trim).collect();
+            let table = table.get_or_insert_with(|| Table { rfc, lines: Vec::new() });
+            table.lines.push(Line { number, cells });
+        } else {
+            tables.extend(table.take());
         }
     }
-    rows
+    tables.extend(table);
+    tables
 }
 
 /// What is wrong with the document, by line.
 fn problems(document: &str, read: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
     let mut problems = Vec::new();
-    let mut expect = Expect::Anything;
-    let rows = rows(document);
-    let row_at = |line| rows.iter().find(|row| row.line == line);
-    for (line, text) in (1..).zip(document.lines()) {
-        let mut complain = |what: String| problems.push(format!("line {line}: {what}"));
-        let Some(row) = row_at(line) else {
-            if !matches!(expect, Expect::Anything) {
-                complain("the table above has no rows".to_owned());
-            }
-            expect = Expect::Anything;
-            continue;
-        };
-        expect = match expect {
-            Expect::Anything if row.cells == HEAD => Expect::Rule,
-            Expect::Rule if row.cells.iter().all(|cell| *cell == "---") => Expect::Row,
-            Expect::Row | Expect::MoreRows => {
-                judge(row, read).into_iter().for_each(&mut complain);
-                Expect::MoreRows
-            }
-            Expect::Anything | Expect::Rule => {
-                complain(format!("{text} is not how a table begins"));
-                Expect::MoreRows
-            }
-        };
-        if let Expect::MoreRows = expect
-            && row_at(line + 1).is_none()
-        {
-            expect = Expect::Anything;
+    let tables = tables(document);
+    for table in &tables {
+        let first = &table.lines[0];
+        if first.cells != HEAD {
+            problems.push(format!("line {}: that is not how a table begins", first.number));
+        }
+        if table.rows().is_empty() {
+            problems.push(format!("line {}: the table has no rows", first.number));
+        }
+        for row in table.rows() {
+            let found = judge(&row.cells, read).into_iter();
+            problems.extend(found.map(|what| format!("line {}: {what}", row.number)));
         }
     }
-    if !matches!(expect, Expect::Anything) {
-        problems.push("the last table has no rows".to_owned());
-    }
-    if rows.is_empty() {
+    if tables.is_empty() {
         problems.push("there are no tables".to_owned());
     }
     problems
 }
 
-/// What the next line has to be.
-#[derive(Clone, Copy)]
-enum Expect {
-    Anything,
-    Rule,
-    Row,
-    MoreRows,
-}
-
 /// What is wrong with a row.
-fn judge(row: &Row<'_>, read: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
-    let [section, level, rule, _, shown_by] = row.cells[..] else {
-        return vec![format!("{} cells", row.cells.len())];
+fn judge(cells: &[&str], read: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+    let &[section, level, rule, _, shown_by] = cells else {
+        return vec![format!("{} cells", cells.len())];
     };
     let mut problems = Vec::new();
     if [section, rule].contains(&"") || !LEVELS.contains(&level) {
@@ -133,11 +121,10 @@ fn judge(row: &Row<'_>, read: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
     if reason.is_some_and(|reason| reason.split_whitespace().count() < 3) {
         problems.push("that is no reason".to_owned());
     }
-    // Every other part is between backticks.
-    let names: Vec<_> = shown_by.split('`').skip(1).step_by(2).collect();
     let mut tested = reason.is_some();
-    for name in names {
-        match is_shown_by(name, read) {
+    // Every other part is between backticks.
+    for name in shown_by.split('`').skip(1).step_by(2) {
+        match evidence(name, read) {
             Some(Evidence::Test) => tested = true,
             Some(Evidence::Case) => {}
             None => problems.push(format!("there is no {name}")),
@@ -158,7 +145,7 @@ enum Evidence {
 }
 
 /// Finds what is named, if there is such a thing: `path/of/file::test`, or `autobahn 7.1`.
-fn is_shown_by(name: &str, read: &dyn Fn(&str) -> Option<String>) -> Option<Evidence> {
+fn evidence(name: &str, read: &dyn Fn(&str) -> Option<String>) -> Option<Evidence> {
     if let Some((file, test)) = name.split_once("::") {
         let source = match file.starts_with("tests/") {
             true => read(&format!("{file}.rs")),
@@ -232,12 +219,12 @@ fn whatever_is_named_is_there() {
 
 #[test]
 fn a_table_has_its_head_and_rows() {
-    let empty = "line 10: the table above has no rows";
+    let empty = "line 8: the table has no rows";
     check(&format!("{TABLE}\nText.\n"), &[empty]);
-    check(TABLE, &["the last table has no rows"]);
+    check(TABLE, &[empty]);
     check("Text.\n", &["there are no tables"]);
     let row = "| 1 | MUST | Do. | done | `a/tests::rule` |\n";
-    check(row, &["line 8: | 1 | MUST | Do. | done | `a/tests::rule` | is not how a table begins"]);
+    check(row, &["line 8: that is not how a table begins", empty]);
     check(&format!("{TABLE}{row}\n{TABLE}{row}"), &[]);
     let missing = "line 10: a section, level or rule is missing";
     check(&format!("{TABLE}| 1 | WILL | Do. | done | `a/tests::rule` |\n"), &[missing]);
