@@ -17,8 +17,9 @@ struct Heard {
     alive: bool,
     /// The end of a message, or a piece of one.
     message: bool,
-    /// So much to be inflated that the rest has to wait until others had their turn.
-    enough: bool,
+    /// How much was inflated, in bytes or what takes as long.
+    #[cfg(feature = "deflate")]
+    work: u64,
 }
 
 /// How much is inflated for a peer in one turn, in bytes, before the others have theirs: what takes
@@ -43,10 +44,14 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
             assembler
         });
         #[cfg(feature = "deflate")]
-        if assembler.decoder.has_context() {
+        if assembler.decoder.has_context() && assembler.decoder.is_between_messages() {
             self.shared.decoders.lend_buffer(&mut assembler);
         }
         let heard = self.handle_all(&mut assembler.decoder, &mut input);
+        #[cfg(feature = "deflate")]
+        if heard.work > 0 && assembler.decoder.has_context() {
+            self.peers.use_contexts(self.id);
+        }
         #[cfg(feature = "deflate")]
         if assembler.count() > self.peers.config.limits.inflating {
             self.fail(CloseCode::TRY_AGAIN_LATER, CloseCause::InflatingLimit);
@@ -68,7 +73,8 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
             entry.clocks.message = Some(*now);
             to_do.settle(entry);
         }
-        if heard.enough {
+        if !input.is_empty() && !entry.flags.congested && !entry.flags.throttled {
+            // The others have their turn first.
             to_do.read(entry);
         }
         (self.keep(role, assembler), (&*input).into())
@@ -83,7 +89,6 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         if assembler.decoder.has_context() {
             let mut assembler = assembler;
             self.shared.decoders.reclaim_buffer(&mut assembler);
-            self.peers.use_contexts(self.id);
             return Some(assembler);
         }
         self.shared.decoders.give(role, assembler);
@@ -93,8 +98,6 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
     /// Handles events until `input` is used up, the peer is congested or throttled, or it is over.
     fn handle_all(&mut self, decoder: &mut Decoder, input: &mut &mut [u8]) -> Heard {
         let mut heard = Heard::default();
-        #[cfg(feature = "deflate")]
-        let mut work = 0;
         loop {
             match decoder.next(input) {
                 Ok(Some(event)) => {
@@ -114,11 +117,10 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
             }
             #[cfg(feature = "deflate")]
             {
-                work += decoder.take_work();
-                heard.enough = work > MAX_WORK && !input.is_empty();
-            }
-            if heard.enough {
-                return heard;
+                heard.work += decoder.take_work();
+                if heard.work > MAX_WORK {
+                    return heard;
+                }
             }
         }
     }
