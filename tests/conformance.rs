@@ -27,6 +27,8 @@ const SECTIONS: [(&str, &[&str]); 2] = [
 
 const HEAD: [&str; 5] = ["§", "", "rule", "here", "shown by"];
 
+const RULE: [&str; 5] = ["---"; 5];
+
 const LEVELS: [&str; 5] = ["MUST", "SHOULD", "MAY", "ours", "—"];
 
 #[test]
@@ -72,9 +74,8 @@ fn tables(document: &str) -> Vec<Table<'_>> {
         if let Some(heading) = text.strip_prefix("## ") {
             rfc = heading.starts_with("RFC ").then(|| heading.split(':').next().unwrap());
         }
-        let inner = text.strip_prefix('|').and_then(|text| text.strip_suffix('|'));
-        if let (Some(rfc), Some(inner)) = (rfc, inner) {
-            let cells = inner.split('|').map(str::trim).collect();
+        if let (Some(rfc), Some(row)) = (rfc, text.trim().strip_prefix('|')) {
+            let cells = row.strip_suffix('|').unwrap_or(row).split('|').map(str::trim).collect();
             let table = table.get_or_insert_with(|| Table { rfc, lines: Vec::new() });
             table.lines.push(Line { number, cells });
         } else {
@@ -91,7 +92,8 @@ fn problems(document: &str, read: &dyn Fn(&str) -> Option<String>) -> Vec<String
     let tables = tables(document);
     for table in &tables {
         let first = &table.lines[0];
-        if first.cells != HEAD {
+        let is_rule = |line: &Line<'_>| line.cells == RULE;
+        if first.cells != HEAD || !table.lines.get(1).is_some_and(is_rule) {
             problems.push(format!("line {}: that is not how a table begins", first.number));
         }
         if table.rows().is_empty() {
@@ -225,7 +227,13 @@ fn a_table_has_its_head_and_rows() {
     check("Text.\n", &["there are no tables"]);
     let row = "| 1 | MUST | Do. | done | `a/tests::rule` |\n";
     check(row, &["line 8: that is not how a table begins", empty]);
+    let head = TABLE.lines().next().unwrap();
+    check(&format!("{head}\n{row}{row}"), &["line 8: that is not how a table begins"]);
     check(&format!("{TABLE}{row}\n{TABLE}{row}"), &[]);
+    check(
+        &format!("{TABLE}| 1 | MUST | Do. | done | a test"),
+        &["line 10: neither a test nor a reason for having none"],
+    );
     let missing = "line 10: a section, level or rule is missing";
     check(&format!("{TABLE}| 1 | WILL | Do. | done | `a/tests::rule` |\n"), &[missing]);
     check(&format!("{TABLE}| 1 | MUST |  | done | `a/tests::rule` |\n"), &[missing]);
