@@ -67,6 +67,8 @@ pub mod handshake;
 pub mod protocol;
 #[cfg(any(feature = "client", feature = "event-loop"))]
 mod random;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 #[cfg(any(feature = "client", feature = "event-loop"))]
 pub use connect_error::{ConnectError, ConnectStep};
@@ -86,6 +88,9 @@ pub use handshake::{
 };
 #[doc(no_inline)]
 pub use protocol::{CloseCode, Message, MessageType, Piece, Violation};
+#[cfg(feature = "tls")]
+#[doc(no_inline)]
+pub use tls::{TlsIdentity, TlsServer};
 
 /// The README's examples are compiled and run with the others. They use all features.
 #[cfg(all(doctest, feature = "client", feature = "event-loop", feature = "json"))]

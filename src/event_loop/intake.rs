@@ -5,6 +5,8 @@
 
 mod frames;
 mod opening;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::io;
 use std::sync::Arc;
@@ -87,7 +89,7 @@ const MAX_DISCARDED: usize = 16 << 20;
 
 /// Epoll and kqueue report every arrival as an edge of its own, so that a read which did not fill
 /// its buffer left nothing behind. Elsewhere an edge is spent only by a read that would block.
-const SHORT_READ_IS_LAST: bool = cfg!(unix);
+pub(super) const SHORT_READ_IS_LAST: bool = cfg!(unix);
 
 /// Below so many receivers, their memory is not worth giving back.
 const KEPT_RECEIVERS: usize = 1024;
@@ -224,7 +226,16 @@ impl Intake {
         if room == 0 {
             return entry.throttle(&mut peers.to_do, peers.now);
         }
-        match entry.transport.read(&mut buffer[..room]) {
+        #[cfg(feature = "tls")]
+        if entry.transport.is_tls() && tls::postpone(entry, &mut peers.to_do) {
+            return;
+        }
+        let read = entry.transport.read(&mut buffer[..room]);
+        #[cfg(feature = "tls")]
+        if entry.transport.is_tls() {
+            tls::note_left(entry, &mut peers.to_do);
+        }
+        match read {
             Ok(0) => {
                 entry.flags.ended = true;
                 if entry.stage == Stage::Opening {
@@ -250,7 +261,12 @@ impl Intake {
             }
             // Neither an end nor an error is there: if an event said so, it was about another socket
             // that was being connected for the same peer.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => entry.flags.hung_up = false,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // If it is to be read again, it was not asked for all that it has.
+                entry.flags.hung_up &= entry.flags.ready;
+            }
+            #[cfg(feature = "tls")]
+            Err(error) if entry.transport.is_broken() => self.fail_tls(peers, id, &error),
             Err(_) if matches!(&receiver.stage, Receiving::Head(head) if head.is_empty()) => {
                 peers.drop_opening(id, |refused| &mut refused.silent);
             }

@@ -109,6 +109,9 @@ pub struct RefusalStats {
     /// Not a byte was received, until the client left or its time was up: port scans, and load
     /// balancers that look whether somebody listens.
     pub silent: u64,
+    /// No TLS connection came about: what was sent is none, the client does not trust our
+    /// certificate, or we do not trust its.
+    pub tls: u64,
     /// The loop was shutting down. Status 503.
     pub shutting_down: u64,
 }
@@ -284,6 +287,7 @@ impl RefusalStats {
             ("timed_out", self.timed_out),
             ("incomplete", self.incomplete),
             ("silent", self.silent),
+            ("tls", self.tls),
             ("shutting_down", self.shutting_down),
         ]
         .into_iter()
@@ -295,6 +299,7 @@ impl RefusalStats {
             Refusal::LineEnd
             | Refusal::EmptyLines
             | Refusal::Tls
+            | Refusal::PlainText
             | Refusal::RequestLine
             | Refusal::Field
             | Refusal::TargetTooLong
