@@ -56,7 +56,9 @@ fn serve(arguments: Option<Arguments>) -> Result<(), Box<dyn Error>> {
     let mut event_loop = EventLoop::with_config(config)?;
     let (scheme, addr) = match &tls {
         None => ("ws", event_loop.listen(&listen)),
-        Some((certificate, key)) => ("wss", listen_tls(&mut event_loop, &listen, certificate, key)?),
+        Some((certificate, key)) => {
+            ("wss", listen_tls(&mut event_loop, &listen, certificate, key)?)
+        }
     };
     let addr = addr.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
 

@@ -3,6 +3,8 @@
 use std::{error, fmt, io};
 
 use crate::handshake::{ProxyError, RedirectError, ResponseError, ServerRefusal, UrlError};
+#[cfg(feature = "tls")]
+use crate::tls::TlsError;
 
 /// Why a connection to a server does not come about.
 ///
@@ -15,8 +17,11 @@ pub enum ConnectError {
     Url(UrlError),
     /// The environment names a proxy, but its URL is none.
     ProxyUrl(UrlError),
-    /// The URL begins with `wss`, and this library was built without TLS.
+    /// The URL begins with `wss`, and this library was built without the feature `tls`.
     TlsUnavailable,
+    /// The system has no root certificates, without which no server can be trusted.
+    #[cfg(feature = "tls")]
+    NoRoots(io::Error),
     /// The system has no randomness to give, without which no key can be made.
     NoRandomness(io::Error),
     /// The name of the server, or of the proxy, has no address, or nobody could say which.
@@ -30,6 +35,14 @@ pub enum ConnectError {
     Proxy(ProxyError),
     /// The proxy said no, such as with 407 to ask for credentials.
     ProxyRefused(Box<ServerRefusal>),
+    /// TLS failed: most likely the server's certificate was rejected. No request has been sent.
+    #[cfg(feature = "tls")]
+    Tls {
+        /// What to go by.
+        error: TlsError,
+        /// What rustls says of it, such as which hosts the certificate is for.
+        cause: Box<rustls::Error>,
+    },
     /// What the server sent is no answer to an opening handshake.
     Response(ResponseError),
     /// The server said no, such as with 401, or with a redirection that is not to be followed. This
@@ -57,6 +70,8 @@ pub enum ConnectStep {
     Connect,
     /// To have the proxy connect to the server.
     Proxy,
+    /// To complete the TLS handshake with the server.
+    Tls,
     /// To have the server answer the opening handshake.
     Handshake,
 }
@@ -67,6 +82,14 @@ impl fmt::Display for ConnectError {
             Self::Url(error) => write!(f, "invalid URL: {error}"),
             Self::ProxyUrl(error) => write!(f, "in the environment's URL of a proxy: {error}"),
             Self::TlsUnavailable => f.write_str("wss is not available, expected a ws URL"),
+            #[cfg(feature = "tls")]
+            Self::NoRoots(error) => write!(f, "the system has no roots to trust: {error}"),
+            #[cfg(feature = "tls")]
+            Self::Tls { error: error @ (TlsError::Certificate(_) | TlsError::Other), cause } => {
+                write!(f, "{error}: {cause}")
+            }
+            #[cfg(feature = "tls")]
+            Self::Tls { error, .. } => write!(f, "{error}"),
             Self::NoRandomness(error) => write!(f, "the system has no randomness: {error}"),
             Self::Resolve(error) => write!(f, "cannot resolve the name: {error}"),
             Self::Connect(error) => write!(f, "cannot connect: {error}"),
@@ -91,6 +114,7 @@ impl fmt::Display for ConnectStep {
             Self::Resolve => "the name was not resolved",
             Self::Connect => "no address could be connected to",
             Self::Proxy => "the proxy did not connect to the server",
+            Self::Tls => "the server did not complete the TLS handshake",
             Self::Handshake => "the server did not answer",
         })
     }
@@ -104,6 +128,10 @@ impl error::Error for ConnectError {
             | Self::Resolve(error)
             | Self::Connect(error)
             | Self::Lost(error) => Some(error),
+            #[cfg(feature = "tls")]
+            Self::NoRoots(error) => Some(error),
+            #[cfg(feature = "tls")]
+            Self::Tls { cause, .. } => Some(&**cause),
             Self::Proxy(error) => Some(error),
             Self::ProxyRefused(refusal) | Self::Refused(refusal) => Some(refusal),
             Self::Response(error) => Some(error),
@@ -120,5 +148,12 @@ impl error::Error for ConnectError {
 impl From<UrlError> for ConnectError {
     fn from(error: UrlError) -> Self {
         Self::Url(error)
+    }
+}
+
+#[cfg(feature = "tls")]
+impl From<rustls::Error> for ConnectError {
+    fn from(error: rustls::Error) -> Self {
+        Self::Tls { error: TlsError::from(&error), cause: Box::new(error) }
     }
 }

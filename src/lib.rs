@@ -52,6 +52,8 @@
 //!   numbers. Without this and the event loop, the crate is the two lower layers alone.
 //! * `deflate`: permessage-deflate (RFC 7692) in [`handshake`] and [`protocol`], by way of `zlib-rs`.
 //!   The event loop and the client do not use it yet.
+//! * `tls`: TLS for listeners of the event loop and `wss` URLs for clients, by way of `rustls`: see
+//!   the `tls` module.
 //! * `json`: `Message::json` parses messages, and `send_json`, `broadcast_json` and `publish_json`
 //!   on peers send values, by way of `serde`. Without the loop, there is the parsing alone.
 
@@ -88,7 +90,7 @@ pub use handshake::{
 };
 #[doc(no_inline)]
 pub use protocol::{CloseCode, Message, MessageType, Piece, Violation};
-#[cfg(feature = "tls")]
+#[cfg(all(feature = "event-loop", feature = "tls"))]
 #[doc(no_inline)]
 pub use tls::{TlsIdentity, TlsServer};
 

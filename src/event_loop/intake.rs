@@ -12,6 +12,8 @@ use std::io;
 use std::sync::Arc;
 
 use self::opening::{fail, refused};
+#[cfg(feature = "tls")]
+use super::ConnectStep;
 use super::asking::{Asking, Outcome};
 use super::buffers::DecoderPool;
 use super::close::CloseCause;
@@ -166,6 +168,10 @@ impl Intake {
 
     /// Ends the wait for the answer to what was asked on a connection.
     pub(super) fn give_up(&mut self, peers: &mut Peers, id: PeerId) {
+        #[cfg(feature = "tls")]
+        if find(&mut peers.entries, id).is_some_and(|entry| entry.transport.is_handshaking()) {
+            return peers.fail_connect(id, ConnectError::TimedOut(ConnectStep::Tls));
+        }
         self.end_answer(peers, id, Asking::give_up);
     }
 
@@ -181,7 +187,9 @@ impl Intake {
                 receiver.stage = match end(&mut asking) {
                     Ok(Outcome::Refused(refusal)) => refused(peers, id, &asking.route, refusal),
                     // It would have been, before.
-                    Ok(Outcome::Established(_)) => fail(peers, id, ConnectError::Aborted),
+                    Ok(Outcome::Established(_) | Outcome::Tunnel) => {
+                        fail(peers, id, ConnectError::Aborted)
+                    }
                     Err(error) => fail(peers, id, error),
                 }
             }
@@ -266,7 +274,7 @@ impl Intake {
                 entry.flags.hung_up &= entry.flags.ready;
             }
             #[cfg(feature = "tls")]
-            Err(error) if entry.transport.is_broken() => self.fail_tls(peers, id, &error),
+            Err(error) if entry.transport.is_broken() => self.fail_tls(peers, id, error),
             Err(_) if matches!(&receiver.stage, Receiving::Head(head) if head.is_empty()) => {
                 peers.drop_opening(id, |refused| &mut refused.silent);
             }

@@ -219,6 +219,8 @@ impl Again {
             | ConnectError::NoRandomness(_)
             | ConnectError::Aborted
             | ConnectError::ShuttingDown => Self::Never,
+            #[cfg(feature = "tls")]
+            ConnectError::NoRoots(_) | ConnectError::Tls { .. } => Self::Never,
         }
     }
 

@@ -8,11 +8,10 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
-use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, Connection, ServerConfig, ServerConnection};
 
 use super::transport::Socket;
-use crate::tls::TlsSession;
+use crate::tls::{TlsSession, check_protocol};
 
 /// A TLS connection, in whichever state.
 #[derive(Debug)]
@@ -29,6 +28,8 @@ pub(super) struct TlsStream {
 enum State {
     /// Nothing was received yet.
     New,
+    /// It is agreed on how to speak TLS.
+    Handshaking,
     /// TLS is spoken.
     Alive,
     /// Our side ends with what is left to be sent.
@@ -65,11 +66,9 @@ impl TlsStream {
     pub(super) fn client(
         socket: Socket,
         remote_addr: Option<SocketAddr>,
-        config: Arc<ClientConfig>,
-        name: ServerName<'static>,
-    ) -> Result<Box<Self>, rustls::Error> {
-        let session = ClientConnection::new(config, name)?;
-        Ok(Self::new(socket, remote_addr, Connection::Client(session)))
+        session: ClientConnection,
+    ) -> Box<Self> {
+        Self::new(socket, remote_addr, Connection::Client(session))
     }
 
     fn new(socket: Socket, remote_addr: Option<SocketAddr>, mut session: Connection) -> Box<Self> {
@@ -112,6 +111,10 @@ impl TlsStream {
     }
 
     /// Takes what has been read already, in place of reading it.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`read`](Self::read) does.
     pub(super) fn receive(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             self.session.read_tls(&mut bytes)?;
@@ -166,13 +169,11 @@ impl TlsStream {
 
     /// Decrypts what is complete of what was received, and answers what is TLS's own affair.
     fn process(&mut self, first: Option<u8>) -> io::Result<()> {
-        let state = self.state;
-        let Err(error) = self.session.process_new_packets() else {
-            self.state = if state == State::New { State::Alive } else { state };
+        let Err(error) = self.session.process_new_packets().and_then(|_| self.advance()) else {
             return Ok(());
         };
         // RFC 8446 §5.1: the first byte of a record is between 20 and 24.
-        if state == State::New && first.is_some_and(|byte| byte.is_ascii_uppercase()) {
+        if self.state == State::New && first.is_some_and(|byte| byte.is_ascii_uppercase()) {
             self.state = State::Plain;
         } else {
             // An alert, which says why. If there is no room for it, it is not worth waiting.
@@ -180,6 +181,21 @@ impl TlsStream {
             self.state = State::Failed;
         }
         Err(invalid_data(error))
+    }
+
+    /// Notes how far the handshake has come.
+    fn advance(&mut self) -> Result<(), rustls::Error> {
+        match (self.state, self.session.is_handshaking()) {
+            (State::New, true) => self.state = State::Handshaking,
+            (State::New | State::Handshaking, false) => {
+                self.state = State::Alive;
+                if let Connection::Client(session) = &self.session {
+                    return check_protocol(session);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Has rustls give back what it has taken to read a long record, when it is about to read again,
@@ -208,7 +224,7 @@ impl TlsStream {
     /// side of the stream behind that.
     pub(super) fn shutdown_write(&mut self) -> io::Result<()> {
         match self.state {
-            State::New | State::Alive => {
+            State::New | State::Handshaking | State::Alive => {
                 self.session.send_close_notify();
                 self.state = State::Ending;
                 self.send_rest().map(drop)

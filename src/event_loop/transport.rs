@@ -121,6 +121,12 @@ impl Transport {
         matches!(self, Self::Tls(_))
     }
 
+    /// Whether it is still to be agreed on how to speak TLS.
+    #[cfg(feature = "tls")]
+    pub(super) fn is_handshaking(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.is_handshaking())
+    }
+
     /// Whether this was to be TLS, and is something else.
     #[cfg(feature = "tls")]
     pub(super) fn is_broken(&self) -> bool {

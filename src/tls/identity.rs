@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::{error, fmt, fs, io};
 
 use rustls::client::verify_server_name;
+use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
@@ -47,8 +48,6 @@ pub enum IdentityError {
     Key(pem::Error),
     /// The key is of a kind that is not supported, or not the certificate's.
     Mismatch(rustls::Error),
-    /// The certificates of authorities that vouch for clients are none.
-    Authorities(String),
 }
 
 impl TlsIdentity {
@@ -80,7 +79,7 @@ impl TlsIdentity {
             return Err(IdentityError::NoCertificate);
         }
         let key = PrivateKeyDer::from_pem_slice(key).map_err(IdentityError::Key)?;
-        let key = CertifiedKey::from_der(chain, key, &super::provider())
+        let key = CertifiedKey::from_der(chain, key, &ring::default_provider())
             .map_err(IdentityError::Mismatch)?;
         Ok(Self { keys: vec![Arc::new(key)] })
     }
@@ -98,9 +97,8 @@ impl TlsIdentity {
         let name = ServerName::try_from(name).ok()?;
         let mut fitting = self.keys.iter().filter(|key| is_for(key, &name));
         let first = fitting.clone().next();
-        let verifiable = |key: &&Arc<CertifiedKey>| {
-            key.key.choose_scheme(hello.signature_schemes()).is_some()
-        };
+        let verifiable =
+            |key: &&Arc<CertifiedKey>| key.key.choose_scheme(hello.signature_schemes()).is_some();
         fitting.find(verifiable).or(first)
     }
 }
@@ -136,7 +134,6 @@ impl fmt::Display for IdentityError {
             Self::NoCertificate => f.write_str("there is no certificate"),
             Self::Key(error) => write!(f, "there is no private key: {error}"),
             Self::Mismatch(error) => write!(f, "the private key cannot be used: {error}"),
-            Self::Authorities(error) => write!(f, "no authorities to vouch for clients: {error}"),
         }
     }
 }
@@ -147,7 +144,7 @@ impl error::Error for IdentityError {
             Self::Read(_, error) => Some(error),
             Self::Certificates(error) | Self::Key(error) => Some(error),
             Self::Mismatch(error) => Some(error),
-            Self::NoCertificate | Self::Authorities(_) => None,
+            Self::NoCertificate => None,
         }
     }
 }

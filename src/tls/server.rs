@@ -1,15 +1,19 @@
 //! What a listener tells its clients of itself, and asks of them.
 
-use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{ServerConfig, ServerConnection, WebPkiClientVerifier};
+use rustls::server::{
+    ClientCertVerifierBuilder, ServerConfig, ServerConnection, WebPkiClientVerifier,
+};
+
 use rustls::{ProtocolVersion, RootCertStore};
 
-use super::{ALPN, IdentityError, TlsIdentity, provider};
+use super::TlsIdentity;
+use super::trust::HTTP_1_1;
 
 /// How a listener speaks TLS; can be replaced while it listens.
 ///
@@ -82,14 +86,14 @@ impl From<Arc<ServerConfig>> for TlsServer {
 }
 
 fn config(identity: TlsIdentity, clients: Arc<dyn ClientCertVerifier>) -> Arc<ServerConfig> {
-    let mut config = ServerConfig::builder_with_provider(provider())
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("ring has cipher suites for TLS 1.2 and 1.3")
         .with_client_cert_verifier(clients)
         .with_cert_resolver(Arc::new(identity));
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = vec![HTTP_1_1.to_vec()];
     // Without randomness for a key, the last few sessions are kept in memory instead.
-    if let Ok(tickets) = rustls::crypto::ring::Ticketer::new() {
+    if let Ok(tickets) = ring::Ticketer::new() {
         config.ticketer = tickets;
     }
     Arc::new(config)
@@ -103,17 +107,14 @@ pub struct ClientCertificates {
 }
 
 impl ClientCertificates {
-    /// Lets in nobody who has no certificate that one of these authorities vouches for.
-    ///
-    /// `authorities` are certificates in PEM.
+    /// Lets in nobody who has no certificate that one of these authorities vouches for, such as
+    /// those that [`roots_in_pem`](super::roots_in_pem) reads.
     ///
     /// # Errors
     ///
-    /// Fails if that is not PEM, or holds no certificate of an authority.
-    pub fn required(authorities: &[u8]) -> Result<Self, IdentityError> {
-        let builder = WebPkiClientVerifier::builder_with_provider(roots(authorities)?, provider());
-        let verifier = builder.build().map_err(no_authorities)?;
-        Ok(Self { verifier })
+    /// Fails if there are none.
+    pub fn required(authorities: RootCertStore) -> io::Result<Self> {
+        Self::verified_by(builder(authorities))
     }
 
     /// Lets in those as well who show no certificate at all: see
@@ -121,25 +122,22 @@ impl ClientCertificates {
     ///
     /// # Errors
     ///
-    /// Fails as [`required`](Self::required) does.
-    pub fn optional(authorities: &[u8]) -> Result<Self, IdentityError> {
-        let builder = WebPkiClientVerifier::builder_with_provider(roots(authorities)?, provider());
-        let verifier = builder.allow_unauthenticated().build().map_err(no_authorities)?;
-        Ok(Self { verifier })
+    /// Fails if there are none.
+    pub fn optional(authorities: RootCertStore) -> io::Result<Self> {
+        Self::verified_by(builder(authorities).allow_unauthenticated())
+    }
+
+    fn verified_by(builder: ClientCertVerifierBuilder) -> io::Result<Self> {
+        match builder.build() {
+            Ok(verifier) => Ok(Self { verifier }),
+            Err(error) => Err(io::Error::new(io::ErrorKind::InvalidInput, error)),
+        }
     }
 }
 
-fn roots(authorities: &[u8]) -> Result<Arc<RootCertStore>, IdentityError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(authorities) {
-        let certificate = certificate.map_err(IdentityError::Certificates)?;
-        roots.add(certificate).map_err(no_authorities)?;
-    }
-    Ok(Arc::new(roots))
-}
-
-fn no_authorities(error: impl fmt::Display) -> IdentityError {
-    IdentityError::Authorities(error.to_string())
+fn builder(authorities: RootCertStore) -> ClientCertVerifierBuilder {
+    let provider = Arc::new(ring::default_provider());
+    WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), provider)
 }
 
 /// What TLS tells of a client, by the time of its request.

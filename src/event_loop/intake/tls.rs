@@ -13,17 +13,17 @@ use crate::handshake::{Method, Refusal};
 /// handshakes.
 #[cold]
 pub(super) fn postpone(entry: &mut Entry, to_do: &mut ToDo) -> bool {
-    let is_step = entry.transport.tls().is_some_and(|tls| tls.is_handshaking());
-    let postponed = is_step && !to_do.take_tls_step();
-    if postponed {
+    if !entry.transport.is_handshaking() {
+        return false;
+    }
+    if !to_do.take_tls_step() {
         to_do.read(entry);
+        return true;
     }
-    if is_step && !postponed {
-        // What waits in the queue may go out as soon as the handshake is done.
-        entry.flags.writable = true;
-        to_do.settle(entry);
-    }
-    postponed
+    // What waits in the queue goes out as soon as the handshake is done, of which no event tells.
+    entry.flags.writable = true;
+    to_do.settle(entry);
+    false
 }
 
 /// Notes what was left behind by a read: in the socket, in rustls, and for the socket.
@@ -39,14 +39,27 @@ pub(super) fn note_left(entry: &mut Entry, to_do: &mut ToDo) {
     }
 }
 
+/// Has TLS take what a proxy has sent behind its answer.
+pub(super) fn receive_rest(entry: &mut Entry, input: &mut &[u8]) -> Result<(), ConnectError> {
+    let Some(tls) = entry.transport.tls() else { return Ok(()) };
+    tls.receive(std::mem::take(input)).map_err(connect_error)
+}
+
+/// Why a connection does not come about, if that is TLS's doing.
+fn connect_error(error: io::Error) -> ConnectError {
+    match error.downcast::<rustls::Error>() {
+        Ok(error) => error.into(),
+        Err(error) => ConnectError::Lost(error),
+    }
+}
+
 impl Intake {
     /// Gives up a connection on which something else than TLS was received.
-    pub(super) fn fail_tls(&mut self, peers: &mut Peers, id: PeerId, error: &io::Error) {
+    pub(super) fn fail_tls(&mut self, peers: &mut Peers, id: PeerId, error: io::Error) {
         let entry = &mut peers.entries[id.index()];
         let is_plain = entry.transport.tls().is_some_and(|tls| tls.is_plain());
         if entry.is_connecting() {
-            let error = io::Error::new(error.kind(), error.to_string());
-            return peers.fail_connect(id, ConnectError::Lost(error));
+            return peers.fail_connect(id, connect_error(error));
         }
         if !entry.is_opening() {
             return peers.drop_connection(id, CloseCause::Lost(error.kind()));
