@@ -110,19 +110,6 @@ impl TlsStream {
         }
     }
 
-    /// Takes what has been read already, in place of reading it.
-    ///
-    /// # Errors
-    ///
-    /// Fails as [`read`](Self::read) does.
-    pub(super) fn receive(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            self.session.read_tls(&mut bytes)?;
-            self.process(None)?;
-        }
-        Ok(())
-    }
-
     /// Reads what was sent. `Ok(0)` is its end, as the other side has said itself: without that,
     /// the end of the stream is an error, as it may be anybody's doing (RFC 8446 §6.1).
     ///
@@ -169,9 +156,12 @@ impl TlsStream {
 
     /// Decrypts what is complete of what was received, and answers what is TLS's own affair.
     fn process(&mut self, first: Option<u8>) -> io::Result<()> {
-        let Err(error) = self.session.process_new_packets().and_then(|_| self.advance()) else {
-            return Ok(());
-        };
+        let processed = self.session.process_new_packets().and_then(|state| {
+            // That it has ended is to be read as well, behind what it has said.
+            self.unread |= state.peer_has_closed();
+            self.advance()
+        });
+        let Err(error) = processed else { return Ok(()) };
         // RFC 8446 §5.1: the first byte of a record is between 20 and 24.
         if self.state == State::New && first.is_some_and(|byte| byte.is_ascii_uppercase()) {
             self.state = State::Plain;

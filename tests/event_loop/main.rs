@@ -45,4 +45,6 @@ mod storm;
 mod streaming;
 mod timeouts;
 mod timers;
+#[cfg(feature = "tls")]
+mod tls;
 mod topics;

@@ -7,10 +7,8 @@ use super::super::connect::Route;
 use super::super::handler::{Answer, Decision, Handler, IncomingRequest};
 use super::super::transport::Transport;
 use super::super::{ConnectError, Peer, PeerId, Peers};
-#[cfg(feature = "tls")]
-use super::tls;
 use super::{Receiving, Reception, Undecided, respond};
-use crate::handshake::{HeadBuffer, Method, Refusal, Request, ServerRefusal};
+use crate::handshake::{HeadBuffer, Method, ProxyError, Refusal, Request, ServerRefusal};
 
 impl<H: Handler + ?Sized> Reception<'_, H> {
     /// Takes what a server or a proxy answers.
@@ -20,7 +18,7 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         self.peers.say(self.id, output);
         match outcome {
             Ok(None) => Receiving::Answer(asking),
-            Ok(Some(Outcome::Tunnel)) => self.ask_through_tunnel(asking, input),
+            Ok(Some(Outcome::Tunnel)) => self.ask_through_tunnel(asking),
             Ok(Some(Outcome::Established(established))) => {
                 self.peers.open(self.id, established.subprotocol().map(Box::from));
                 self.handler.on_open(&mut Peer::new(self.peers, self.id));
@@ -34,16 +32,16 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
     }
 
     /// Asks the server, now that a proxy has connected to it.
-    fn ask_through_tunnel(&mut self, mut asking: Box<Asking>, input: &mut &[u8]) -> Receiving {
+    fn ask_through_tunnel(&mut self, mut asking: Box<Asking>) -> Receiving {
         let entry = &mut self.peers.entries[self.id.index()];
+        if !entry.queue.is_empty() {
+            // It says yes to what it has not heard. The rest of that is not for the server.
+            return fail(self.peers, self.id, ConnectError::Proxy(ProxyError::EarlyBytes));
+        }
         let transport = std::mem::replace(&mut entry.transport, Transport::Unconnected);
         match asking.route.secure(transport) {
             Ok(transport) => entry.transport = transport,
             Err(error) => return fail(self.peers, self.id, error),
-        }
-        #[cfg(feature = "tls")]
-        if let Err(error) = tls::receive_rest(entry, input) {
-            return fail(self.peers, self.id, error);
         }
         let mut output = Vec::new();
         asking.ask_server(&mut self.peers.buffers, &mut output);

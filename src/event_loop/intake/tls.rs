@@ -39,12 +39,6 @@ pub(super) fn note_left(entry: &mut Entry, to_do: &mut ToDo) {
     }
 }
 
-/// Has TLS take what a proxy has sent behind its answer.
-pub(super) fn receive_rest(entry: &mut Entry, input: &mut &[u8]) -> Result<(), ConnectError> {
-    let Some(tls) = entry.transport.tls() else { return Ok(()) };
-    tls.receive(std::mem::take(input)).map_err(connect_error)
-}
-
 /// Why a connection does not come about, if that is TLS's doing.
 fn connect_error(error: io::Error) -> ConnectError {
     match error.downcast::<rustls::Error>() {
