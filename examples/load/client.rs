@@ -8,7 +8,7 @@ use std::time::Duration;
 use wsloop::protocol::{Header, Opcode, encode_close, encode_frame};
 
 /// The handshake of RFC 6455 §1.3. The same key every time, so that the reply is known.
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\n\
+pub(crate) const REQUEST: &[u8] = b"GET / HTTP/1.1\r\n\
     Host: localhost\r\n\
     Upgrade: websocket\r\n\
     Connection: Upgrade\r\n\
@@ -46,7 +46,7 @@ pub(crate) fn open(server: SocketAddr, count: usize) -> Result<Vec<TcpStream>, B
     Ok(streams)
 }
 
-fn finish_handshake(stream: &mut TcpStream) -> Result<(), Box<dyn Error>> {
+pub(crate) fn finish_handshake(stream: &mut impl Read) -> Result<(), Box<dyn Error>> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut buffer = [0; 1024];

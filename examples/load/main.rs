@@ -16,6 +16,8 @@ mod fanout;
 mod flood;
 mod idle;
 mod process;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -42,6 +44,10 @@ fn run() -> Result<(), Box<dyn Error>> {
         "idle" => idle::run(&options),
         "flood" => flood::run(&options),
         "fanout" => fanout::run(&options),
+        #[cfg(feature = "tls")]
+        "tls-idle" => tls::idle(&options),
+        #[cfg(feature = "tls")]
+        "tls-storm" => tls::storm(&options),
         mode => Err(format!("unknown mode '{mode}'\n{USAGE}").into()),
     }
 }
@@ -56,6 +62,9 @@ struct Options {
     size: usize,
     messages: usize,
     limit: Option<usize>,
+    /// A file with the certificate of whom to trust.
+    #[cfg(feature = "tls")]
+    ca: Option<String>,
 }
 
 const USAGE: &str = "usage: load MODE --server ADDR [OPTION]...
@@ -64,6 +73,8 @@ const USAGE: &str = "usage: load MODE --server ADDR [OPTION]...
   load idle    opens connections, has each echo one message, and closes them
   load flood   sends messages and reads none, until the server takes no more, beside one that does read
   load fanout  sends messages on one connection that the server passes on to all, this one included
+  load tls-idle   opens connections within TLS, and has each echo one message (with feature `tls`)
+  load tls-storm  has connections within TLS echo messages, at last beside bursts of handshakes
 
   --server ADDR       where the server listens, such as 127.0.0.1:9001
   --pid PID           the server's process, to tell what it used; idle and flood need it
@@ -71,15 +82,20 @@ const USAGE: &str = "usage: load MODE --server ADDR [OPTION]...
   --in-flight N       messages that each connection waits for at a time, of echo [1]
   --size BYTES        of each message; 20, but 16384 for flood, 1024 for fanout
   --messages N        in all: of echo, at most of flood, of fanout [100000, 65536, 100]
-  --limit BYTES       fail if the server takes more: for each connection of idle, in all of flood";
+  --limit BYTES       fail if the server takes more: for each connection of idle, in all of flood
+  --ca FILE           the certificate to trust, of tls-idle and tls-storm";
 
 impl Options {
     fn parse() -> Result<Option<Self>, Box<dyn Error>> {
         let mut parser = lexopt::Parser::from_env();
         let (mut mode, mut server, mut process, mut limit) = (None, None, None, None);
         let (mut connections, mut in_flight, mut size, mut messages) = (100, 1, None, None);
+        #[cfg(feature = "tls")]
+        let mut ca = None;
         while let Some(argument) = parser.next()? {
             match argument {
+                #[cfg(feature = "tls")]
+                Long("ca") => ca = Some(parser.value()?.string()?),
                 Value(value) if mode.is_none() => mode = Some(value.string()?),
                 Long("server") => server = Some(parser.value()?.parse()?),
                 Long("pid") => process = Some(Process::new(parser.value()?.parse()?)),
@@ -107,7 +123,18 @@ impl Options {
         };
         let size = size.unwrap_or(usual_size);
         let messages = messages.unwrap_or(usual_messages);
-        Ok(Some(Self { mode, server, process, connections, in_flight, size, messages, limit }))
+        Ok(Some(Self {
+            mode,
+            server,
+            process,
+            connections,
+            in_flight,
+            size,
+            messages,
+            limit,
+            #[cfg(feature = "tls")]
+            ca,
+        }))
     }
 
     fn process(&self) -> Result<Process, Box<dyn Error>> {

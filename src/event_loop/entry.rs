@@ -209,9 +209,9 @@ impl Entry {
         let before = self.queue.len();
         let flushed = self.queue.flush(&mut self.transport, buffers)?;
         #[cfg(feature = "tls")]
-        let flushed = match self.transport.tls() {
-            Some(tls) => self.queue.note_unsent(tls.send_rest()?, buffers),
-            None => flushed,
+        let flushed = match self.transport.is_tls() {
+            true => self.send_rest(buffers)?,
+            false => flushed,
         };
         // Within TLS, what is queued becomes longer when it is encrypted.
         let written = before.saturating_sub(self.queue.len());
@@ -231,6 +231,14 @@ impl Entry {
             Flushed::All | Flushed::Blocked => {}
         }
         Ok(())
+    }
+
+    /// Sends what is no longer in the queue, but in rustls.
+    #[cfg(feature = "tls")]
+    #[cold]
+    fn send_rest(&mut self, buffers: &mut BufferPool) -> io::Result<Flushed> {
+        let unsent = self.transport.tls().map_or(Ok(0), |tls| tls.send_rest())?;
+        Ok(self.queue.note_unsent(unsent, buffers))
     }
 
     /// Ends our side of the stream, if that is still to be done. Returns whether the other side's

@@ -235,14 +235,14 @@ impl Intake {
             return entry.throttle(&mut peers.to_do, peers.now);
         }
         #[cfg(feature = "tls")]
-        if entry.transport.is_tls() && tls::postpone(entry, &mut peers.to_do) {
-            return;
-        }
-        let read = entry.transport.read(&mut buffer[..room]);
+        let read = match entry.transport.is_tls() {
+            true => tls::read(entry, &mut peers.to_do, &mut buffer[..room]),
+            false => Some(entry.transport.read(&mut buffer[..room])),
+        };
         #[cfg(feature = "tls")]
-        if entry.transport.is_tls() {
-            tls::note_left(entry, &mut peers.to_do);
-        }
+        let Some(read) = read else { return };
+        #[cfg(not(feature = "tls"))]
+        let read = entry.transport.read(&mut buffer[..room]);
         match read {
             Ok(0) => {
                 entry.flags.ended = true;

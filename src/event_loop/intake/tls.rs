@@ -9,34 +9,31 @@ use super::super::{ConnectError, PeerId, Peers};
 use super::{Intake, respond};
 use crate::handshake::{Method, Refusal};
 
-/// Whether a connection has to wait for the next turn, as enough of this one was spent on TLS
-/// handshakes.
+/// Reads what was sent within TLS, unless enough of this turn was spent on handshakes. Notes what is
+/// left behind: in the socket, in rustls, and for the socket.
 #[cold]
-pub(super) fn postpone(entry: &mut Entry, to_do: &mut ToDo) -> bool {
-    if !entry.transport.is_handshaking() {
-        return false;
-    }
-    if !to_do.take_tls_step() {
+pub(super) fn read(
+    entry: &mut Entry,
+    to_do: &mut ToDo,
+    buffer: &mut [u8],
+) -> Option<io::Result<usize>> {
+    let tls = entry.transport.tls()?;
+    let is_handshaking = tls.is_handshaking();
+    if is_handshaking && !to_do.take_tls_step() {
         to_do.read(entry);
-        return true;
+        return None;
     }
-    // What waits in the queue goes out as soon as the handshake is done, of which no event tells.
-    entry.flags.writable = true;
-    to_do.settle(entry);
-    false
-}
-
-/// Notes what was left behind by a read: in the socket, in rustls, and for the socket.
-#[cold]
-pub(super) fn note_left(entry: &mut Entry, to_do: &mut ToDo) {
-    let Some(tls) = entry.transport.tls() else { return };
+    let result = tls.read(buffer);
     let (has_more, has_unsent) = (tls.has_more(), tls.has_unsent());
     if has_more {
         to_do.read(entry);
     }
-    if has_unsent {
+    // What waits in the queue goes out as soon as a handshake is done, of which no event tells.
+    entry.flags.writable |= is_handshaking;
+    if is_handshaking || has_unsent {
         to_do.settle(entry);
     }
+    Some(result)
 }
 
 /// Why a connection does not come about, if that is TLS's doing.
