@@ -205,17 +205,22 @@ impl Socket {
     }
 }
 
+// Inlined, as TLS calls them as well: otherwise, everything without it would pay for the calls.
+
 impl Read for Socket {
+    #[inline(always)]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         retry_interrupted(|| on_socket!(self, socket => socket.read(buffer)))
     }
 }
 
 impl Write for Socket {
+    #[inline(always)]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         retry_interrupted(|| on_socket!(self, socket => socket.write(bytes)))
     }
 
+    #[inline(always)]
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         retry_interrupted(|| on_socket!(self, socket => send_vectored(socket, slices)))
     }
