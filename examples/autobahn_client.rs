@@ -2,7 +2,7 @@
 //! event loop or with the one that blocks.
 //!
 //! ```sh
-//! cargo run --release --example autobahn_client -- ws://127.0.0.1:9002 --blocking
+//! cargo run --release --example autobahn_client -- ws://127.0.0.1:9002 --blocking --deflate=dedicated
 //! ```
 //!
 //! What is wanted in every case is the same: send back each message, until the server ends the
@@ -15,8 +15,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use lexopt::prelude::*;
-use wsloop::client::{self, Client};
-use wsloop::{Close, ConnectError, EventLoop, Handler, Message, Peer, PeerId, Peers};
+#[cfg(feature = "deflate")]
+use wsloop::Compression;
+use wsloop::client::{self, Client, Connector};
+use wsloop::handshake::{ClientRequest, WsUrl};
+use wsloop::{Close, Config, ConnectError, EventLoop, Handler, Message, Peer, PeerId, Peers};
 
 /// One client after the other, in a loop. What the server says first is how many cases there are.
 struct Cases {
@@ -78,22 +81,25 @@ impl Cases {
     }
 }
 
-fn run_in_loop(urls: Urls) -> Result<(), Box<dyn Error>> {
-    let mut event_loop = EventLoop::new()?;
+fn run_in_loop(urls: Urls, config: Config) -> Result<(), Box<dyn Error>> {
+    let mut event_loop = EventLoop::with_config(config)?;
     event_loop.connect(&urls.count())?;
     let mut cases = Cases { urls, stage: Stage::Count, failure: None };
     event_loop.run(&mut cases)?;
     cases.failure.map_or(Ok(()), Err)
 }
 
-fn run_blocking(urls: &Urls) -> Result<(), Box<dyn Error>> {
-    let mut client = Client::connect(&urls.count())?;
+fn run_blocking(urls: &Urls, connector: &Connector) -> Result<(), Box<dyn Error>> {
+    let connect = |url: String| -> Result<Client, Box<dyn Error>> {
+        Ok(connector.connect(&ClientRequest::new(WsUrl::parse(&url)?))?)
+    };
+    let mut client = connect(urls.count())?;
     let count = client.receive()?.ok_or("the server did not say how many cases")?;
     for case in 1..=parse_count(count)? {
         // Many a case ends in an error, as it should.
-        _ = echo(Client::connect(&urls.case(case))?);
+        _ = echo(connect(urls.case(case))?);
     }
-    _ = Client::connect(&urls.reports())?.receive()?;
+    _ = connect(urls.reports())?.receive()?;
     Ok(())
 }
 
@@ -132,12 +138,7 @@ impl Urls {
 }
 
 fn main() -> ExitCode {
-    let run = |arguments| match arguments {
-        None => Ok(()),
-        Some((server, Kind::InLoop)) => run_in_loop(Urls { server, agent: "wsloop-loop" }),
-        Some((server, Kind::Blocking)) => run_blocking(&Urls { server, agent: "wsloop-blocking" }),
-    };
-    match parse_arguments().map_err(Into::into).and_then(run) {
+    match Arguments::parse().map_err(Into::into).and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("autobahn_client: {error}");
@@ -146,26 +147,62 @@ fn main() -> ExitCode {
     }
 }
 
+fn run(arguments: Option<Arguments>) -> Result<(), Box<dyn Error>> {
+    let Some(Arguments { server, kind, config, connector }) = arguments else { return Ok(()) };
+    match kind {
+        Kind::InLoop => run_in_loop(Urls { server, agent: "wsloop-loop" }, config),
+        Kind::Blocking => run_blocking(&Urls { server, agent: "wsloop-blocking" }, &connector),
+    }
+}
+
+struct Arguments {
+    server: String,
+    kind: Kind,
+    config: Config,
+    connector: Connector,
+}
+
 enum Kind {
     InLoop,
     Blocking,
 }
 
-/// Returns the URL and which client to use, unless it was only asked for help.
-fn parse_arguments() -> Result<Option<(String, Kind)>, lexopt::Error> {
-    let (mut url, mut kind) = (None, Kind::InLoop);
-    let mut parser = lexopt::Parser::from_env();
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Value(value) if url.is_none() => url = Some(value.string()?),
-            Long("blocking") => kind = Kind::Blocking,
-            Short('h') | Long("help") => {
-                println!("usage: autobahn_client URL [--blocking]");
-                return Ok(None);
+impl Arguments {
+    /// Returns what was asked for, unless that was only help.
+    fn parse() -> Result<Option<Self>, lexopt::Error> {
+        let (mut url, mut kind) = (None, Kind::InLoop);
+        let (mut config, mut connector) = (Config::new(), Connector::new());
+        let mut parser = lexopt::Parser::from_env();
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Value(value) if url.is_none() => url = Some(value.string()?),
+                Long("blocking") => kind = Kind::Blocking,
+                Long("deflate") => {
+                    let policy = policy(&mut parser)?;
+                    (config, connector) =
+                        (config.compression(policy), connector.compression(policy));
+                }
+                Short('h') | Long("help") => {
+                    println!(
+                        "usage: autobahn_client URL [--blocking] [--deflate[=shared|dedicated]]"
+                    );
+                    return Ok(None);
+                }
+                _ => return Err(argument.unexpected()),
             }
-            _ => return Err(argument.unexpected()),
         }
+        let url = url.ok_or("which URL?")?;
+        let server = url.trim_end_matches('/').to_owned();
+        Ok(Some(Self { server, kind, config, connector }))
     }
-    let url = url.ok_or("which URL?")?;
-    Ok(Some((url.trim_end_matches('/').to_owned(), kind)))
+}
+
+/// Which policy `--deflate` asks for: shared, if it does not say.
+fn policy(parser: &mut lexopt::Parser) -> Result<Compression, lexopt::Error> {
+    let Some(policy) = parser.optional_value() else { return Ok(Compression::shared()) };
+    policy.parse_with(|policy| match policy {
+        "shared" => Ok(Compression::shared()),
+        "dedicated" => Ok(Compression::dedicated()),
+        _ => Err("the policies are: shared, dedicated"),
+    })
 }

@@ -4,11 +4,19 @@
 //! cargo run --example client -- ws://127.0.0.1:9001/
 //! ```
 //!
+//! With the feature `tls`, it connects to `wss` URLs too. Where the server's certificate is not signed
+//! by whom the system trusts, say whom to trust instead:
+//!
+//! ```sh
+//! cargo run --example client --features tls -- --ca authority.pem wss://localhost:9001/
+//! ```
+//!
 //! Ctrl-C closes the connection. The program ends when the connection does, says how that was, and
 //! fails if it was not by a closing handshake.
 
 use std::error::Error;
 use std::io::{Write, stdout};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -29,10 +37,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(url: Option<String>) -> Result<(), Box<dyn Error>> {
-    let Some(url) = url else { return Ok(()) };
+fn run(arguments: Option<Arguments>) -> Result<(), Box<dyn Error>> {
+    let Some(Arguments { url, ca }) = arguments else { return Ok(()) };
     // People who press Ctrl-C do not wait for long.
-    let connector = Connector::new().close_timeout(Duration::from_secs(1));
+    let mut connector = Connector::new().close_timeout(Duration::from_secs(1));
+    if let Some(ca) = ca {
+        connector = trusting(connector, &ca)?;
+    }
     let client = connector.connect(&ClientRequest::new(WsUrl::parse(&url)?))?;
     // From here on, Ctrl-C is a message rather than the end of the process.
     let (interrupt, interrupts) = mpsc::channel();
@@ -44,6 +55,21 @@ fn run(url: Option<String>) -> Result<(), Box<dyn Error>> {
     thread::Builder::new().spawn(move || tell_time(&writer, &interrupts))?;
     println!("{}", print_messages(reader)?);
     Ok(())
+}
+
+/// Has a connector trust the authorities in a PEM file, and nobody else.
+#[cfg(feature = "tls")]
+fn trusting(connector: Connector, file: &Path) -> Result<Connector, Box<dyn Error>> {
+    use wsloop::tls;
+
+    let roots = std::fs::read(file).and_then(|pem| tls::roots_in_pem(&pem));
+    let roots = roots.map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(connector.tls(tls::client_config(roots)))
+}
+
+#[cfg(not(feature = "tls"))]
+fn trusting(_: Connector, _: &Path) -> Result<Connector, Box<dyn Error>> {
+    Err("--ca is for wss URLs, which take the feature `tls`".into())
 }
 
 /// Prints what arrives, until the connection ends. Says how the server closed.
@@ -78,19 +104,25 @@ fn time() -> String {
     format!("{:02}:{:02}:{:02} UTC", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
-/// Returns the URL, unless it was only asked for help.
-fn parse_arguments() -> Result<Option<String>, lexopt::Error> {
-    let mut url = "ws://127.0.0.1:9001/".to_owned();
+struct Arguments {
+    url: String,
+    ca: Option<PathBuf>,
+}
+
+/// Returns the arguments, unless it was only asked for help.
+fn parse_arguments() -> Result<Option<Arguments>, lexopt::Error> {
+    let mut arguments = Arguments { url: "ws://127.0.0.1:9001/".to_owned(), ca: None };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
-            Value(value) => url = value.string()?,
+            Long("ca") => arguments.ca = Some(parser.value()?.into()),
+            Value(value) => arguments.url = value.string()?,
             Short('h') | Long("help") => {
-                println!("usage: client [URL]");
+                println!("usage: client [--ca FILE] [URL]");
                 return Ok(None);
             }
             _ => return Err(argument.unexpected()),
         }
     }
-    Ok(Some(url))
+    Ok(Some(arguments))
 }

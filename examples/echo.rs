@@ -1,7 +1,7 @@
 //! An echo server, with a page to talk to it from a browser.
 //!
 //! ```sh
-//! cargo run --release --example echo -- --listen 127.0.0.1:9001 --max-message 16777216
+//! cargo run --release --example echo -- --listen 127.0.0.1:9001 --max-message 16777216 --deflate
 //! ```
 //!
 //! Within TLS, if the crate is built with it, and with a certificate for tests:
@@ -22,6 +22,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use lexopt::prelude::*;
+#[cfg(feature = "deflate")]
+use wsloop::Compression;
 use wsloop::{Answer, Config, EventLoop, Handler, IncomingRequest, Message, Peer, Peers, Response};
 
 struct Echo;
@@ -50,10 +52,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(arguments: Option<Arguments>) -> Result<(), Box<dyn Error>> {
-    let Some(Arguments { listen, max_message, subprotocols, tls }) = arguments else {
-        return Ok(());
-    };
-    let config = Config::new().max_message_size(max_message).subprotocols(subprotocols);
+    let Some(Arguments { listen, config, tls }) = arguments else { return Ok(()) };
     let mut event_loop = EventLoop::with_config(config)?;
     let (scheme, addr) = match &tls {
         None => ("ws", event_loop.listen(&listen)),
@@ -94,36 +93,36 @@ fn listen_tls(
 
 struct Arguments {
     listen: String,
-    max_message: u64,
-    subprotocols: Vec<String>,
+    config: Config,
     /// The files with certificate and key.
     tls: Option<(PathBuf, PathBuf)>,
 }
 
 const USAGE: &str = "usage: echo [--listen ADDR] [--max-message BYTES] [--subprotocol NAME]...
-            [--tls-cert FILE --tls-key FILE]
+            [--deflate[=POLICY]] [--tls-cert FILE --tls-key FILE]
 
   --listen ADDR         where to listen; port 0 lets the system choose [127.0.0.1:9001]
   --max-message BYTES   the largest message that is accepted [16777216]
   --subprotocol NAME    one that is spoken if the client offers it, the preferred one first
+  --deflate[=POLICY]    compress messages if the client offers it: each by itself with the policy
+                        `shared` [shared], with reference to those before it with `dedicated`
   --tls-cert FILE       the certificate and those that vouch for it, in PEM: wss instead of ws
   --tls-key FILE        its private key, in PEM";
 
 impl Arguments {
     fn parse() -> Result<Option<Self>, lexopt::Error> {
-        let mut arguments = Self {
-            listen: "127.0.0.1:9001".to_owned(),
-            max_message: 16 << 20,
-            subprotocols: Vec::new(),
-            tls: None,
-        };
+        let mut listen = "127.0.0.1:9001".to_owned();
+        let mut config = Config::new();
+        let mut subprotocols = Vec::new();
         let (mut certificate, mut key) = (None, None);
         let mut parser = lexopt::Parser::from_env();
         while let Some(argument) = parser.next()? {
             match argument {
-                Long("listen") => arguments.listen = parser.value()?.string()?,
-                Long("max-message") => arguments.max_message = parser.value()?.parse()?,
-                Long("subprotocol") => arguments.subprotocols.push(parser.value()?.string()?),
+                Long("listen") => listen = parser.value()?.string()?,
+                Long("max-message") => config = config.max_message_size(parser.value()?.parse()?),
+                Long("subprotocol") => subprotocols.push(parser.value()?.string()?),
+                #[cfg(feature = "deflate")]
+                Long("deflate") => config = config.compression(policy(&mut parser)?),
                 Long("tls-cert") => certificate = Some(parser.value()?.into()),
                 Long("tls-key") => key = Some(parser.value()?.into()),
                 Short('h') | Long("help") => {
@@ -133,11 +132,22 @@ impl Arguments {
                 _ => return Err(argument.unexpected()),
             }
         }
-        arguments.tls = match (certificate, key) {
+        let tls = match (certificate, key) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (None, None) => None,
             _ => return Err("--tls-cert and --tls-key go together".into()),
         };
-        Ok(Some(arguments))
+        Ok(Some(Self { listen, config: config.subprotocols(subprotocols), tls }))
     }
+}
+
+/// Which policy `--deflate` asks for: shared, if it does not say.
+#[cfg(feature = "deflate")]
+fn policy(parser: &mut lexopt::Parser) -> Result<Compression, lexopt::Error> {
+    let Some(policy) = parser.optional_value() else { return Ok(Compression::shared()) };
+    policy.parse_with(|policy| match policy {
+        "shared" => Ok(Compression::shared()),
+        "dedicated" => Ok(Compression::dedicated()),
+        _ => Err("the policies are: shared, dedicated"),
+    })
 }

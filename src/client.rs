@@ -19,13 +19,16 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use self::deadline::Deadline;
-use self::stream::Stream;
 use crate::handshake::{ClientRequest, Established, WsUrl};
+#[cfg(feature = "deflate")]
+use crate::protocol::Compress;
 use crate::protocol::{CloseCode, Connection, Event, Message, Piece};
 
 pub use self::connector::Connector;
 pub use self::error::{Closed, Error};
 pub use self::reader::Reader;
+#[cfg(feature = "tls")]
+pub use self::stream::tls::TlsParts;
 pub use self::writer::Writer;
 #[doc(no_inline)]
 pub use crate::connect_error::{ConnectError, ConnectStep};
@@ -96,6 +99,20 @@ impl Client {
     /// about that.
     pub fn send<'a>(&mut self, message: impl Into<Message<'a>>) -> Result<(), Error> {
         self.writer.send(message)
+    }
+
+    /// Sends a message, and says whether it is to be compressed, if the server has agreed to that.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`send`](Self::send) does.
+    #[cfg(feature = "deflate")]
+    pub fn send_with<'a>(
+        &mut self,
+        message: impl Into<Message<'a>>,
+        compress: Compress,
+    ) -> Result<(), Error> {
+        self.writer.send_with(message, compress)
     }
 
     /// Sends a piece of a message, as one frame.
@@ -283,14 +300,13 @@ impl Client {
         let Ok(outgoing) = Arc::try_unwrap(outgoing) else {
             unreachable!("a client is made of one half each")
         };
-        let (Stream::Tcp(stream), sender) = outgoing.into_inner();
+        let (stream, sender) = outgoing.into_inner();
         let received = input.rest().to_vec();
-        Parts {
-            stream,
-            connection: Connection::from_halves(decoder, sender),
-            received,
-            established,
-        }
+        let mut connection = Connection::from_halves(decoder, sender);
+        let (socket, sealed_len) = stream.into_socket();
+        // What is sealed already is not to be sealed again.
+        connection.consume_output(sealed_len);
+        Parts { socket, connection, received, established }
     }
 }
 
@@ -307,7 +323,7 @@ impl fmt::Debug for Client {
 #[derive(Debug)]
 pub struct Parts {
     /// The socket, which blocks, with whatever timeouts it had last.
-    pub stream: TcpStream,
+    pub socket: Socket,
     /// The protocol. What a write timeout has left over is in its
     /// [`output`](Connection::output).
     pub connection: Connection,
@@ -316,4 +332,17 @@ pub struct Parts {
     pub received: Vec<u8>,
     /// What the server answered to the opening handshake.
     pub established: Established,
+}
+
+/// What the bytes of a [`Client`] pass through.
+///
+/// It is an enum so that nobody takes the socket of a `wss` URL for one that frames may be written to.
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum Socket {
+    /// Nothing but TCP.
+    Tcp(TcpStream),
+    /// TLS on it.
+    #[cfg(feature = "tls")]
+    Tls(Box<TlsParts>),
 }

@@ -35,7 +35,7 @@ pub enum ConnectError {
     Proxy(ProxyError),
     /// The proxy said no, such as with 407 to ask for credentials.
     ProxyRefused(Box<ServerRefusal>),
-    /// TLS failed: most likely the server's certificate was rejected. No request has been sent.
+    /// TLS failed: most likely the server's certificate was rejected.
     #[cfg(feature = "tls")]
     Tls {
         /// What to go by.
@@ -148,6 +148,19 @@ impl error::Error for ConnectError {
 impl From<UrlError> for ConnectError {
     fn from(error: UrlError) -> Self {
         Self::Url(error)
+    }
+}
+
+#[cfg(feature = "client")]
+impl ConnectError {
+    /// The connection broke, unless it was TLS.
+    pub(crate) fn lost(error: io::Error) -> Self {
+        #[cfg(feature = "tls")]
+        let error = match error.downcast::<rustls::Error>() {
+            Ok(error) => return error.into(),
+            Err(error) => error,
+        };
+        Self::Lost(error)
     }
 }
 

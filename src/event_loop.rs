@@ -26,8 +26,13 @@ mod close;
 mod config;
 mod connect;
 mod connector;
+#[cfg(feature = "deflate")]
+mod contexts;
 mod deadlines;
+mod decoders;
 mod deferred;
+#[cfg(feature = "deflate")]
+mod deflating;
 mod ending;
 mod entry;
 mod errands;
@@ -35,6 +40,8 @@ mod expiry;
 mod handler;
 mod in_memory;
 mod inbox;
+#[cfg(feature = "deflate")]
+mod inflating;
 mod intake;
 #[cfg(feature = "json")]
 mod json;
@@ -360,6 +367,8 @@ impl EventLoop {
         self.fire_timers(handler);
         self.expire();
         self.expire_connects();
+        #[cfg(feature = "deflate")]
+        self.release_contexts();
         self.begin_shutdown();
         self.begin_connects();
         self.settle(handler);
@@ -378,7 +387,10 @@ impl EventLoop {
         }
         let now = self.peers.clock.now();
         let next = sooner(self.acceptor.next(now), sooner(self.expiry.next(), timers.next()));
-        let next = sooner(next, self.connector.next())?;
+        let next = sooner(next, self.connector.next());
+        #[cfg(feature = "deflate")]
+        let next = sooner(next, self.peers.deflating.releases.next());
+        let next = next?;
         Some(next.saturating_duration_since(now))
     }
 

@@ -50,8 +50,8 @@
 //! * `event-loop` (default): the `event_loop` module, with mio.
 //! * `client` (default): the `client` module, with nothing but the standard library and random
 //!   numbers. Without this and the event loop, the crate is the two lower layers alone.
-//! * `deflate`: permessage-deflate (RFC 7692) in [`handshake`] and [`protocol`], by way of `zlib-rs`.
-//!   The event loop and the client do not use it yet.
+//! * `deflate` (default): permessage-deflate (RFC 7692) in all layers, by way of `zlib-rs`. Nothing is
+//!   compressed before a server or a client asks for it, with `Compression`.
 //! * `tls`: TLS for listeners of the event loop and `wss` URLs for clients, by way of `rustls`: see
 //!   the `tls` module.
 //! * `json`: `Message::json` parses messages, and `send_json`, `broadcast_json` and `publish_json`
@@ -61,6 +61,8 @@
 
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(all(feature = "deflate", any(feature = "client", feature = "event-loop")))]
+mod compression;
 #[cfg(any(feature = "client", feature = "event-loop"))]
 mod connect_error;
 #[cfg(feature = "event-loop")]
@@ -72,6 +74,8 @@ mod random;
 #[cfg(feature = "tls")]
 pub mod tls;
 
+#[cfg(all(feature = "deflate", any(feature = "client", feature = "event-loop")))]
+pub use compression::Compression;
 #[cfg(any(feature = "client", feature = "event-loop"))]
 pub use connect_error::{ConnectError, ConnectStep};
 #[cfg(feature = "event-loop")]
@@ -88,6 +92,9 @@ pub use event_loop::{
 pub use handshake::{
     Acceptance, HeadLimits, OriginPolicy, ProxyField, Refusal, Response, TrustedProxies,
 };
+#[cfg(feature = "deflate")]
+#[doc(no_inline)]
+pub use protocol::Compress;
 #[doc(no_inline)]
 pub use protocol::{CloseCode, Message, MessageType, Piece, Violation};
 #[cfg(all(feature = "event-loop", feature = "tls"))]

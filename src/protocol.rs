@@ -32,8 +32,10 @@ mod wire;
 #[cfg(feature = "client")]
 pub(crate) use self::{connection::keep_little, decoder::Ready};
 
+#[cfg(all(feature = "deflate", any(feature = "client", feature = "event-loop")))]
+pub(crate) use self::connection::DEFAULT_THRESHOLD;
 #[cfg(feature = "deflate")]
-pub use self::deflate::{Compressor, CompressorOptions, Decompressor, DeflateParameters};
+pub use self::deflate::{Compress, Compressor, CompressorOptions, Decompressor, DeflateParameters};
 pub use self::{
     close::{CloseBody, CloseCode, InvalidCloseCode},
     connection::{Connection, Sender},

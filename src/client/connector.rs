@@ -9,15 +9,21 @@ use super::deadline::Deadline;
 use super::dial::dial;
 use super::outgoing::Outgoing;
 use super::reader::{Input, Reader};
+#[cfg(feature = "tls")]
+use super::stream::tls::TlsStream;
 use super::stream::{Stream, is_timeout};
 use super::writer::Writer;
 use super::{ConnectError, ConnectStep};
+#[cfg(feature = "deflate")]
+use crate::Compression;
 use crate::handshake::{
     ClientHandshake, ClientRequest, Established, Proxy, RedirectError, Reply, ResponseLimits,
     ServerRefusal, TunnelReply, WsUrl,
 };
 use crate::protocol::{Connection, Decoder};
 use crate::random::MaskingKeys;
+#[cfg(feature = "tls")]
+use crate::tls;
 
 /// How to connect, how long to wait, and how much to accept.
 ///
@@ -50,6 +56,11 @@ pub struct Connector {
     response_limits: ResponseLimits,
     redirects: Redirects,
     proxy: ProxyChoice,
+    /// Whom to trust, if it is not whom the system trusts.
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<rustls::ClientConfig>>,
+    #[cfg(feature = "deflate")]
+    compression: Option<Compression>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +88,10 @@ impl Default for Connector {
             response_limits: ResponseLimits::default(),
             redirects: Redirects::Report,
             proxy: ProxyChoice::None,
+            #[cfg(feature = "tls")]
+            tls: None,
+            #[cfg(feature = "deflate")]
+            compression: None,
         }
     }
 }
@@ -91,7 +106,7 @@ impl Connector {
     /// Sets how long connecting may take, all in all: 30 seconds by default.
     ///
     /// That is for the name to be resolved, its addresses to be tried, the proxy and the server to
-    /// answer, and for redirections. A server cannot stretch it by answering slowly.
+    /// answer, TLS to be agreed on, and for redirections. A server cannot stretch it by answering slowly.
     #[must_use]
     pub fn connect_timeout(self, timeout: Duration) -> Self {
         Self { connect_timeout: timeout, ..self }
@@ -112,6 +127,29 @@ impl Connector {
     #[must_use]
     pub fn write_timeout(self, timeout: Option<Duration>) -> Self {
         Self { write_timeout: timeout, ..self }
+    }
+
+    /// Sets how messages are compressed (RFC 7692), if the server agrees to it: not at all by default.
+    ///
+    /// A client has a compressor and a decompressor of its own, whichever policy this is.
+    /// [`ClientRequest::deflate`] and [`ClientRequest::no_deflate`] make exceptions.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use wsloop::Compression;
+    /// use wsloop::client::Connector;
+    /// use wsloop::handshake::{ClientRequest, WsUrl};
+    ///
+    /// let request = ClientRequest::new(WsUrl::parse("ws://feed.example/prices")?);
+    /// let client = Connector::new().compression(Compression::dedicated()).connect(&request)?;
+    /// println!("compressed: {}", client.established().deflate().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn compression(self, compression: impl Into<Option<Compression>>) -> Self {
+        Self { compression: compression.into(), ..self }
     }
 
     /// Sets how long the closing handshake may take: 5 seconds by default.
@@ -164,6 +202,16 @@ impl Connector {
         Self { proxy: ProxyChoice::FromEnvironment, ..self }
     }
 
+    /// Sets whom to trust when URLs begin with `wss`, and all else about TLS.
+    ///
+    /// By default, whom the system trusts: see [`tls::system_config`]. A configuration that offers
+    /// protocols by ALPN has to offer `http/1.1`.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(self, config: Arc<rustls::ClientConfig>) -> Self {
+        Self { tls: Some(config), ..self }
+    }
+
     /// Connects, and waits until the connection is open.
     ///
     /// # Errors
@@ -173,7 +221,7 @@ impl Connector {
     pub fn connect(&self, request: &ClientRequest) -> Result<Client, ConnectError> {
         let deadline = Deadline::after(self.connect_timeout);
         let mut keys = MaskingKeys::new().map_err(ConnectError::NoRandomness)?;
-        let mut request = request.clone().plain();
+        let mut request = self.prepared(request);
         loop {
             let mut opening = self.dial(request.url(), deadline)?;
             match opening.shake_hands(&request, keys.nonce(), self.response_limits)? {
@@ -187,11 +235,22 @@ impl Connector {
         }
     }
 
+    /// The request, with what these settings add to it.
+    fn prepared(&self, request: &ClientRequest) -> ClientRequest {
+        let request = request.clone();
+        #[cfg(feature = "deflate")]
+        let request = request.deflate_by_default(self.compression.map(Compression::options));
+        request
+    }
+
     /// Connects to a server, or to it through a proxy.
     fn dial(&self, url: &WsUrl, deadline: Deadline) -> Result<Opening, ConnectError> {
+        #[cfg(not(feature = "tls"))]
         if url.is_secure() {
             return Err(ConnectError::TlsUnavailable);
         }
+        #[cfg(feature = "tls")]
+        let tls = url.is_secure().then(|| self.tls_config()).transpose()?;
         // What is no Unicode is no URL of a proxy either, and is to fail as such.
         let variable = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
         let proxy = match &self.proxy {
@@ -212,7 +271,19 @@ impl Connector {
         if let Some(proxy) = proxy {
             opening.open_tunnel(&proxy, url)?;
         }
+        #[cfg(feature = "tls")]
+        if let Some(config) = tls {
+            return opening.secure(&config, url.server_name());
+        }
         Ok(opening)
+    }
+
+    #[cfg(feature = "tls")]
+    fn tls_config(&self) -> Result<Arc<rustls::ClientConfig>, ConnectError> {
+        match &self.tls {
+            Some(config) => Ok(Arc::clone(config)),
+            None => tls::system_config().map_err(ConnectError::NoRoots),
+        }
     }
 
     /// Returns the request that is to be made after a refusal.
@@ -235,6 +306,11 @@ impl Connector {
     /// Makes a client of what has been opened.
     fn client(&self, opening: Opening, established: Established, mut keys: MaskingKeys) -> Client {
         let connection = Connection::client(move || keys.next_key());
+        #[cfg(feature = "deflate")]
+        let connection = match established.deflate() {
+            Some(agreed) => self.compression.unwrap_or_default().apply(connection, agreed),
+            None => connection,
+        };
         let (decoder, sender) = connection.max_message_size(self.max_message_size).into_halves();
         let Opening { stream, input, .. } = opening;
         let outgoing = Outgoing::new(stream, sender, self.write_timeout, self.close_timeout);
@@ -279,6 +355,20 @@ impl Opening {
         }
     }
 
+    /// Puts TLS on the connection, of which the other end is this server.
+    #[cfg(feature = "tls")]
+    fn secure(
+        self,
+        config: &Arc<rustls::ClientConfig>,
+        server_name: &str,
+    ) -> Result<Self, ConnectError> {
+        let Stream::Tcp(socket) = self.stream else { unreachable!("there is TLS on it already") };
+        let stream = TlsStream::connect(socket, config, server_name, self.deadline)?;
+        // The timeouts that the socket has now are others.
+        let input = Input { timeout: None, ..self.input };
+        Ok(Self { stream: Stream::Tls(Box::new(stream)), input, ..self })
+    }
+
     /// Sends a request, and waits for the answer. What follows that stays in the input.
     fn shake_hands(
         &mut self,
@@ -299,10 +389,12 @@ impl Opening {
                     reply
                 }
                 // A server that has said no, if not in full, has said no.
-                Err(timeout @ ConnectError::TimedOut(_)) => match handshake.end() {
-                    Ok(Some(reply)) => Ok(Some(reply)),
-                    Ok(None) | Err(_) => return Err(timeout),
-                },
+                Err(error @ (ConnectError::TimedOut(_) | ConnectError::Lost(_))) => {
+                    match handshake.end() {
+                        Ok(Some(reply)) => Ok(Some(reply)),
+                        Ok(None) | Err(_) => return Err(error),
+                    }
+                }
                 Err(error) => return Err(error),
             };
             if let Some(reply) = reply.map_err(ConnectError::Response)? {
@@ -345,5 +437,5 @@ impl Opening {
 }
 
 fn failure(error: io::Error, step: ConnectStep) -> ConnectError {
-    if is_timeout(&error) { ConnectError::TimedOut(step) } else { ConnectError::Lost(error) }
+    if is_timeout(&error) { ConnectError::TimedOut(step) } else { ConnectError::lost(error) }
 }

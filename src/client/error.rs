@@ -3,6 +3,8 @@
 use std::{error, fmt, io};
 
 use crate::protocol::{SendError, Violation};
+#[cfg(feature = "tls")]
+use crate::tls::TlsError;
 
 /// Why a call on a client failed.
 ///
@@ -31,6 +33,26 @@ pub enum Error {
     EndOfStream,
     /// The TCP connection broke, which counts as 1006 as well.
     Lost(io::ErrorKind),
+    /// TLS failed, which counts as 1006 too. With [`TlsError::Truncated`], it was the TCP connection
+    /// that ended, and TLS can tell that nobody who knows the keys wanted that.
+    #[cfg(feature = "tls")]
+    Tls(TlsError),
+}
+
+impl Error {
+    /// What became of a connection that could not be read from.
+    pub(super) fn of_reading(error: &io::Error) -> Self {
+        #[cfg(feature = "tls")]
+        if let Some(error) = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>())
+        {
+            return Self::Tls(error.into());
+        }
+        #[cfg(feature = "tls")]
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return Self::Tls(TlsError::Truncated);
+        }
+        Self::Lost(error.kind())
+    }
 }
 
 impl fmt::Display for Error {
@@ -43,6 +65,8 @@ impl fmt::Display for Error {
             Self::CloseTimeout => f.write_str("the server did not answer Close in time"),
             Self::EndOfStream => f.write_str("the stream ended without a Close"),
             Self::Lost(kind) => write!(f, "the connection broke: {kind}"),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => write!(f, "{error}"),
         }
     }
 }
@@ -52,6 +76,8 @@ impl error::Error for Error {
         match self {
             Self::Send(error) => Some(error),
             Self::Violation(violation) => Some(violation),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => Some(error),
             Self::Timeout
             | Self::Unsent
             | Self::CloseTimeout

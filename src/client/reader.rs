@@ -209,7 +209,7 @@ impl Reader {
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_timeout(&error) => {}
-                Err(error) => return Err(Error::Lost(error.kind())),
+                Err(error) => return Err(Error::of_reading(&error)),
             }
         }
         Err(Error::Timeout)

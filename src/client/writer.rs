@@ -7,6 +7,8 @@ use std::time::Duration;
 use super::deadline::Deadline;
 use super::error::{Closed, Error};
 use super::outgoing::Outgoing;
+#[cfg(feature = "deflate")]
+use crate::protocol::Compress;
 use crate::protocol::{CloseCode, Message, Piece};
 
 /// The half of a [`Client`](super::Client) that sends.
@@ -25,6 +27,20 @@ impl Writer {
     /// See there.
     pub fn send<'a>(&self, message: impl Into<Message<'a>>) -> Result<(), Error> {
         self.outgoing.send(|sender| sender.send(message))
+    }
+
+    /// Sends a message, and says whether it is to be compressed, if the server has agreed to that.
+    ///
+    /// # Errors
+    ///
+    /// See [`Client::send`](super::Client::send).
+    #[cfg(feature = "deflate")]
+    pub fn send_with<'a>(
+        &self,
+        message: impl Into<Message<'a>>,
+        compress: Compress,
+    ) -> Result<(), Error> {
+        self.outgoing.send(|sender| sender.send_with(message, compress))
     }
 
     /// Sends a piece of a message, as one frame. See [`Client::send_piece`](super::Client::send_piece).

@@ -1,8 +1,6 @@
 //! Spare memory, so that peers hold none while idle and none is allocated while busy.
 
-use super::config::Delivery;
 use super::write_queue::Pending;
-use crate::protocol::{Decoder, Role};
 use crate::random::MaskingKeys;
 
 /// How much a block holds: enough for hundreds of small frames, or for a page of JSON.
@@ -14,10 +12,10 @@ pub(super) const BLOCK_SIZE: usize = 16 * 1024;
 /// time.
 const MAX_SPARE_BLOCKS: usize = 256;
 
-/// How many larger buffers, and how many decoders, are kept for later.
+/// How many larger buffers are kept for later.
 const MAX_SPARE_OTHERS: usize = 64;
 
-/// How much memory the larger buffers that are kept may take, and again those of spare decoders.
+/// How much memory the larger buffers that are kept may take.
 ///
 /// Without any, each message of more than [`BLOCK_SIZE`] is allocated, page by page, and freed: 64
 /// KiB messages then cost a third more time.
@@ -108,58 +106,6 @@ impl BufferPool {
     }
 }
 
-/// Decoders that are in the middle of nothing, and so any peer's.
-#[derive(Debug, Default)]
-pub(super) struct DecoderPool {
-    of_servers: Vec<Spare>,
-    of_clients: Vec<Spare>,
-    bytes: usize,
-}
-
-/// A decoder, and the capacity of its buffer.
-type Spare = (Box<Decoder>, usize);
-
-impl DecoderPool {
-    /// Hands out a decoder for the endpoint that has `role`. The settings are a loop's, and so the
-    /// same for all of them.
-    pub(super) fn take(
-        &mut self,
-        role: Role,
-        max_message_size: u64,
-        delivery: Delivery,
-    ) -> Box<Decoder> {
-        if let Some((decoder, capacity)) = self.spare(role).pop() {
-            self.bytes -= capacity;
-            return decoder;
-        }
-        let decoder = Decoder::new(role).max_message_size(max_message_size);
-        Box::new(match delivery {
-            Delivery::Messages => decoder,
-            Delivery::Pieces => decoder.in_pieces(),
-        })
-    }
-
-    /// Takes back a decoder that is between messages and may go on to decode others.
-    pub(super) fn give(&mut self, role: Role, mut decoder: Box<Decoder>) {
-        let buffer = decoder.reclaim_buffer().unwrap_or_default();
-        let capacity = buffer.capacity();
-        let fits = self.bytes + capacity <= MAX_SPARE_BYTES;
-        let spare = self.spare(role);
-        if spare.len() < MAX_SPARE_OTHERS && fits {
-            decoder.lend_buffer(buffer);
-            spare.push((decoder, capacity));
-            self.bytes += capacity;
-        }
-    }
-
-    fn spare(&mut self, role: Role) -> &mut Vec<Spare> {
-        match role {
-            Role::Server => &mut self.of_servers,
-            Role::Client => &mut self.of_clients,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,23 +134,5 @@ mod tests {
         assert_eq!(pool.blocks.len(), MAX_SPARE_BLOCKS);
         assert_eq!(pool.larger_bytes, pool.larger.iter().map(Vec::capacity).sum::<usize>());
         assert!(pool.larger_bytes <= MAX_SPARE_BYTES);
-    }
-
-    #[test]
-    fn decoders_keep_their_buffers_within_bounds() {
-        let mut pool = DecoderPool::default();
-        for _ in 0..2 {
-            let mut decoders: Vec<_> =
-                (0..20).map(|_| pool.take(Role::Server, 1, Delivery::Messages)).collect();
-            decoders
-                .iter_mut()
-                .for_each(|decoder| decoder.lend_buffer(Vec::with_capacity(1 << 20)));
-            decoders.into_iter().for_each(|decoder| pool.give(Role::Server, decoder));
-            assert_eq!(
-                pool.bytes,
-                pool.of_servers.iter().map(|(_, capacity)| capacity).sum::<usize>()
-            );
-            assert!(pool.bytes <= MAX_SPARE_BYTES && pool.of_servers.len() >= 8);
-        }
     }
 }

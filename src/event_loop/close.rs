@@ -44,6 +44,9 @@ pub enum CloseCause {
     /// A message took longer to arrive than
     /// [`Config::message_timeout`](super::Config::message_timeout).
     MessageTimeout,
+    /// A compressed message that had not arrived whole took more memory than
+    /// `Config::inflating_limit` left.
+    InflatingLimit,
     /// The peer took nothing for [`Config::write_timeout`](super::Config::write_timeout).
     WriteTimeout,
     /// The TCP connection was ended by the remote endpoint, without a Close.
@@ -76,6 +79,7 @@ impl fmt::Display for CloseCause {
             Self::RateLimit => f.write_str("the peer sent more than it may"),
             Self::IdleTimeout => f.write_str("nothing was heard from the peer"),
             Self::MessageTimeout => f.write_str("a message took too long to arrive"),
+            Self::InflatingLimit => f.write_str("too much had to be inflated at a time"),
             Self::WriteTimeout => f.write_str("the peer took nothing"),
             Self::EndOfStream => f.write_str("the stream ended without a Close"),
             Self::Lost(kind) => write!(f, "the connection broke: {kind}"),

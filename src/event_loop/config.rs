@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::RateLimit;
+#[cfg(feature = "deflate")]
+use crate::Compression;
 use crate::handshake::{HeadLimits, OriginPolicy, Policy, TrustedProxies};
 
 /// The settings of an [`EventLoop`](super::EventLoop): limits, deadlines, and whom to let in.
@@ -33,6 +35,8 @@ pub struct Config {
     pub(super) overflow: Overflow,
     pub(super) delivery: Delivery,
     pub(super) rate_limit: RateLimit,
+    #[cfg(feature = "deflate")]
+    pub(super) compression: Option<Compression>,
     pub(super) head: HeadLimits,
     pub(super) policy: Policy,
     pub(super) proxies: TrustedProxies,
@@ -48,6 +52,8 @@ pub(super) struct Limits {
     pub(super) handshakes: usize,
     pub(super) read_buffer: usize,
     pub(super) remote_queue: usize,
+    #[cfg(feature = "deflate")]
+    pub(super) inflating: usize,
     pub(super) connecting_per_address: usize,
 }
 
@@ -109,6 +115,8 @@ impl Default for Config {
                 handshakes: 1024,
                 read_buffer: 68 << 10,
                 remote_queue: 64 << 20,
+                #[cfg(feature = "deflate")]
+                inflating: 256 << 20,
                 connecting_per_address: 1,
             },
             timeouts: Timeouts {
@@ -123,6 +131,8 @@ impl Default for Config {
             overflow: Overflow::Close,
             delivery: Delivery::Messages,
             rate_limit: RateLimit::default(),
+            #[cfg(feature = "deflate")]
+            compression: None,
             head: HeadLimits::default(),
             policy: Policy::default(),
             proxies: TrustedProxies::default(),
@@ -254,6 +264,45 @@ impl Config {
     /// once. And it is not much beside what may wait for peers.
     pub fn remote_queue_limit(mut self, bytes: usize) -> Self {
         self.limits.remote_queue = bytes;
+        self
+    }
+
+    /// Sets how messages are compressed (RFC 7692), with peers that agree to it. Default: not at all.
+    ///
+    /// To clients that connect to this loop it is agreed if they offer it, as all browsers do. To
+    /// servers that the loop connects to, it is offered. [`Acceptance::deflate`],
+    /// [`Acceptance::no_deflate`] and their like of
+    /// [`ClientRequest`](crate::handshake::ClientRequest) make exceptions.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wsloop::{Compression, Config};
+    ///
+    /// let config = Config::new().compression(Compression::shared().threshold(256));
+    /// # let _ = config;
+    /// ```
+    ///
+    /// [`Acceptance::deflate`]: crate::handshake::Acceptance::deflate
+    /// [`Acceptance::no_deflate`]: crate::handshake::Acceptance::no_deflate
+    #[cfg(feature = "deflate")]
+    pub fn compression(mut self, compression: impl Into<Option<Compression>>) -> Self {
+        self.compression = compression.into();
+        self
+    }
+
+    /// Sets how many bytes compressed messages may take that have not arrived whole, of all peers
+    /// together. Default: 256 MiB.
+    ///
+    /// Such messages are inflated as they arrive, to a thousand times what was sent at worst, so
+    /// that [`max_message_size`](Self::max_message_size) alone would let a few peers that never
+    /// finish take all memory there is. A peer whose message goes over the limit is closed with
+    /// status code 1013. Messages that arrive in one read are not concerned: of these there is one
+    /// at a time. Each that is in progress counts 80 KiB for its decompressor. The default is for
+    /// 16 of the largest, or 3,000 small ones at a time.
+    #[cfg(feature = "deflate")]
+    pub fn inflating_limit(mut self, bytes: usize) -> Self {
+        self.limits.inflating = bytes;
         self
     }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 use rustls::ClientConfig;
 
 use super::ConnectError;
+#[cfg(feature = "deflate")]
+use super::config::Config;
 use super::entry::{Flags, Stage};
 use super::lines::Host;
 use super::reconnect::{Link, Reconnect};
@@ -61,7 +63,6 @@ enum Via {
 impl Connect {
     /// Asks for this, straight from the server that its URL names.
     pub fn new(request: ClientRequest) -> Self {
-        let request = request.plain();
         Self {
             request,
             follows_redirects: false,
@@ -102,6 +103,13 @@ impl Connect {
     #[cfg(feature = "tls")]
     pub fn tls(mut self, config: Arc<ClientConfig>) -> Self {
         self.tls = Some(config);
+        self
+    }
+
+    /// Offers to compress as the configuration says, unless the request is explicit about that.
+    #[cfg(feature = "deflate")]
+    fn compressing_as(mut self, config: &Config) -> Self {
+        self.request = self.request.deflate_by_default(config.deflate_options());
         self
     }
 
@@ -282,6 +290,8 @@ impl Peers {
             return Err(ConnectError::TooManyConnections);
         }
         let connect = connect.into();
+        #[cfg(feature = "deflate")]
+        let connect = connect.compressing_as(&self.config);
         let link = Link::of(&connect);
         let route = connect.route()?;
         if self.buffers.keys.is_none() {

@@ -10,11 +10,15 @@ use super::buffers::BufferPool;
 use super::clocks::{Clocks, Expired, Wait, sooner};
 use super::close::CloseCause;
 use super::config::Timeouts;
+#[cfg(feature = "deflate")]
+use super::contexts::Contexts;
 use super::rate_limit::Meter;
 use super::reconnect::Link;
 use super::streaming::Outgoing;
 use super::transport::Transport;
 use super::write_queue::{Flushed, WriteQueue};
+#[cfg(feature = "deflate")]
+use crate::protocol::DeflateParameters;
 use crate::protocol::Role;
 use crate::protocol::closing::Closing;
 
@@ -34,6 +38,9 @@ pub(super) struct Entry {
     pub(super) last_words: usize,
     pub(super) flags: Flags,
     pub(super) clocks: Clocks,
+    /// How messages are compressed, if they may be.
+    #[cfg(feature = "deflate")]
+    pub(super) deflate: Option<DeflateParameters>,
     /// What few connections have.
     pub(super) particulars: Option<Box<Particulars>>,
 }
@@ -49,6 +56,9 @@ pub(super) struct Particulars {
     pub(super) client_addr: Option<IpAddr>,
     /// What it may send, if that is limited.
     pub(super) meter: Option<Box<Meter>>,
+    /// What it has of its own to compress with.
+    #[cfg(feature = "deflate")]
+    pub(super) contexts: Option<Box<Contexts>>,
     /// What is known of it, if it is to be replaced when it is lost.
     pub(super) link: Option<Box<Link>>,
     /// Why it does not come about, until the application is told.
@@ -121,6 +131,8 @@ impl Entry {
             last_words: 0,
             flags: Flags::default(),
             clocks: Clocks::new(now),
+            #[cfg(feature = "deflate")]
+            deflate: None,
             particulars: None,
         }
     }

@@ -133,6 +133,9 @@ impl EventLoop {
         let Self { peers, intake, .. } = self;
         match errand {
             Errand::Send(id, message) => {
+                #[cfg(feature = "deflate")]
+                peers.send_alone(id, &message);
+                #[cfg(not(feature = "deflate"))]
                 peers.send_shared(id, &message);
             }
             Errand::Broadcast { except, message } => peers.broadcast_but(except, message),
@@ -169,8 +172,10 @@ impl Errand {
     /// How much data it carries. What a task has captured by reference is its own affair.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Send(_, message) | Self::Broadcast { message, .. } => message.frame().len(),
-            Self::Publish { topic, message, .. } => topic.len() + message.frame().len(),
+            Self::Send(_, message) | Self::Broadcast { message, .. } => {
+                message.frame().bytes().len()
+            }
+            Self::Publish { topic, message, .. } => topic.len() + message.frame().bytes().len(),
             Self::Close { reason, .. } => reason.len(),
             Self::Run(task) => size_of_val(&**task),
             Self::Answer(..) | Self::Resolved(_) | Self::Shutdown(_) => 0,

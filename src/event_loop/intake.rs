@@ -15,8 +15,8 @@ use self::opening::{fail, refused};
 #[cfg(feature = "tls")]
 use super::ConnectStep;
 use super::asking::{Asking, Outcome};
-use super::buffers::DecoderPool;
 use super::close::CloseCause;
+use super::decoders::{Assembler, DecoderPool};
 use super::ending::{NO_CLOSE, finish};
 use super::entry::{Entry, Stage};
 use super::handler::{Answer, Handler};
@@ -24,7 +24,6 @@ use super::inbox::Inbox;
 use super::upkeep::find;
 use super::{ConnectError, PeerId, Peers};
 use crate::handshake::{HeadBuffer, Method, Offer, Refusal, Response};
-use crate::protocol::Decoder;
 
 /// What has been received, of all connections.
 #[derive(Debug)]
@@ -65,8 +64,9 @@ enum Receiving {
     /// The answer of a server, or of a proxy.
     Answer(Box<Asking>),
     /// Frames, and the decoder that is in the middle of one or of a message. Most connections are
-    /// in the middle of nothing most of the time, and share the spare ones.
-    Frames(Option<Box<Decoder>>),
+    /// in the middle of nothing most of the time, and share the spare ones. It is kept, too, if
+    /// messages to come may refer to those that it has decoded.
+    Frames(Option<Box<Assembler>>),
     /// Nothing that is of interest any more: so many bytes of it.
     Nothing(usize),
 }
@@ -279,6 +279,14 @@ impl Intake {
                 peers.drop_opening(id, |refused| &mut refused.silent);
             }
             Err(error) => peers.drop_connection(id, CloseCause::Lost(error.kind())),
+        }
+    }
+
+    /// Gives up what is not needed to decode what an idle peer may send.
+    #[cfg(feature = "deflate")]
+    pub(super) fn condense(&mut self, id: PeerId) {
+        if let Receiving::Frames(Some(assembler)) = &mut self.receivers[id.index()].stage {
+            assembler.decoder.condense();
         }
     }
 

@@ -10,12 +10,16 @@ use super::buffers::BufferPool;
 use super::clock::Clock;
 use super::close::CloseCause;
 use super::config::Config;
+#[cfg(feature = "deflate")]
+use super::deflating::Deflating;
 use super::entry::Entry;
 use super::stats::Stats;
 use super::timers::Timers;
 use super::to_do::ToDo;
 use super::topics::Topics;
 use super::{Peer, PeerId, SharedMessage};
+#[cfg(feature = "deflate")]
+use crate::protocol::Compress;
 use crate::protocol::{CloseBody, CloseCode, Header, Message, Opcode, Role};
 
 /// All peers of an [`EventLoop`](super::EventLoop): those whose opening handshake is done and whose
@@ -47,6 +51,9 @@ pub struct Peers {
     pub(super) pings: NonZeroU32,
     /// What has been counted so far. What there is now is not in it.
     pub(super) stats: Stats,
+    /// What messages are compressed with.
+    #[cfg(feature = "deflate")]
+    pub(super) deflating: Deflating,
     /// What values are serialised into, empty between calls.
     #[cfg(feature = "json")]
     pub(super) json: Vec<u8>,
@@ -83,6 +90,8 @@ impl Peers {
             generation: 0,
             pings: NonZeroU32::MIN,
             stats: Stats::default(),
+            #[cfg(feature = "deflate")]
+            deflating: Deflating::default(),
             #[cfg(feature = "json")]
             json: Vec::new(),
         }
@@ -119,6 +128,16 @@ impl Peers {
     /// fragments, it waits until that is [finished](Self::begin_message).
     pub fn send<'m>(&mut self, id: PeerId, message: impl Into<Message<'m>>) -> SendStatus {
         let message = message.into();
+        #[cfg(feature = "deflate")]
+        if let Some(status) = self.send_compressed(id, message, Compress::Auto) {
+            return status;
+        }
+        self.send_plain(id, message)
+    }
+
+    /// Sends a message as it is.
+    #[inline]
+    pub(super) fn send_plain(&mut self, id: PeerId, message: Message<'_>) -> SendStatus {
         let header = Header::new(message.opcode(), message.len() as u64);
         let frame_len = header.encoded_len() + message.len();
         self.enqueue_message(id, frame_len, |queue, buffers, masking_key| {
@@ -132,10 +151,13 @@ impl Peers {
     /// A peer that is a server, because this loop has [connected](Self::connect) to it, is sent a
     /// copy of its own, masked as its alone (RFC 6455 §5.3).
     pub fn send_shared(&mut self, id: PeerId, message: &SharedMessage) -> SendStatus {
-        self.enqueue_message(id, message.frame().len(), |queue, buffers, masking_key| {
+        let frame = message.frame();
+        #[cfg(feature = "deflate")]
+        let frame = self.compressed_frame(id, message).unwrap_or(frame);
+        self.enqueue_message(id, frame.bytes().len(), |queue, buffers, masking_key| {
             match masking_key {
-                None => queue.push_shared(message.frame(), buffers),
-                Some(key) => queue.push_masked(message.frame(), key, buffers),
+                None => queue.push_shared(frame, buffers),
+                Some(key) => queue.push_masked(frame, key, buffers),
             }
         })
     }

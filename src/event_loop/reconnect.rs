@@ -246,6 +246,7 @@ impl Again {
             | CloseCause::RateLimit
             | CloseCause::IdleTimeout
             | CloseCause::MessageTimeout
+            | CloseCause::InflatingLimit
             | CloseCause::WriteTimeout
             | CloseCause::EndOfStream
             | CloseCause::Lost(_) => true,

@@ -252,7 +252,7 @@ impl Remote {
         topic: &str,
         message: SharedMessage,
     ) -> Result<(), RemoteError<SharedMessage>> {
-        let bytes = topic.len() + message.frame().len();
+        let bytes = topic.len() + message.frame().bytes().len();
         let topic = topic.into();
         self.inbox.post(bytes, message, |message| Errand::Publish { except, topic, message })
     }
@@ -262,7 +262,7 @@ impl Remote {
         message: SharedMessage,
         errand: impl FnOnce(SharedMessage) -> Errand,
     ) -> Result<(), RemoteError<SharedMessage>> {
-        self.inbox.post(message.frame().len(), message, errand)
+        self.inbox.post(message.frame().bytes().len(), message, errand)
     }
 }
 

@@ -2,13 +2,20 @@
 
 use std::fmt;
 use std::sync::Arc;
+#[cfg(feature = "deflate")]
+use std::sync::OnceLock;
 
+#[cfg(feature = "deflate")]
+use crate::protocol::{Compress, CompressorOptions};
 use crate::protocol::{Header, Message, Opcode, encode_frame};
 
 /// A message that is encoded once and sent to any number of peers.
 ///
 /// Cloning it and queueing it are both counting references; the payload is copied again only where
 /// it is so small that this is cheaper. Whatever a [`Message`] can be made from, this can be too.
+///
+/// Where messages are compressed, it is compressed once for all peers that agreed to the same,
+/// when the first of them is sent it.
 ///
 /// # Examples
 ///
@@ -22,9 +29,28 @@ use crate::protocol::{Header, Message, Opcode, encode_frame};
 ///     }
 /// }
 /// ```
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone)]
 pub struct SharedMessage {
-    frame: Arc<Vec<u8>>,
+    frame: Arc<Frame>,
+    #[cfg(feature = "deflate")]
+    pub(super) compress: Compress,
+}
+
+/// A message as a server sends it: one frame, unmasked.
+pub(super) struct Frame {
+    bytes: Vec<u8>,
+    /// The same, compressed.
+    #[cfg(feature = "deflate")]
+    compressed: OnceLock<Box<Compressed>>,
+}
+
+/// A message compressed in one way, and then in others.
+#[cfg(feature = "deflate")]
+struct Compressed {
+    options: CompressorOptions,
+    /// None if that does not make it smaller.
+    frame: Option<Arc<Frame>>,
+    next: OnceLock<Box<Self>>,
 }
 
 impl SharedMessage {
@@ -32,19 +58,26 @@ impl SharedMessage {
     pub fn new<'m>(message: impl Into<Message<'m>>) -> Self {
         let message = message.into();
         let header = Header::new(message.opcode(), message.len() as u64);
-        let mut frame = Vec::with_capacity(header.encoded_len() + message.len());
-        encode_frame(header, message.as_bytes(), &mut frame);
-        Self { frame: Arc::new(frame) }
+        Self {
+            frame: Arc::new(Frame::new(header, message.as_bytes())),
+            #[cfg(feature = "deflate")]
+            compress: Compress::Auto,
+        }
+    }
+
+    /// Says whether the message is to be compressed.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn compress(mut self, compress: Compress) -> Self {
+        self.compress = compress;
+        self
     }
 
     /// The message as it was before it was encoded.
     ///
     /// Text is validated once more by this, as nothing but the frame is kept.
     pub fn message(&self) -> Message<'_> {
-        let mut payload = &**self.frame;
-        let Ok(Some(header)) = Header::parse(&mut payload) else {
-            unreachable!("it is one whole frame");
-        };
+        let (header, payload) = self.frame.parts();
         if header.opcode != Opcode::Text {
             return Message::Binary(payload);
         }
@@ -54,11 +87,89 @@ impl SharedMessage {
         }
     }
 
+    /// What was encoded.
+    #[cfg(feature = "deflate")]
+    pub(super) fn payload(&self) -> &[u8] {
+        self.frame.parts().1
+    }
+
     /// The whole of it: one frame, unmasked as a server sends it.
-    pub(super) fn frame(&self) -> &Arc<Vec<u8>> {
+    pub(super) fn frame(&self) -> &Arc<Frame> {
         &self.frame
     }
+
+    /// The same, compressed, unless that is of no use.
+    ///
+    /// `compress` makes a frame of the payload, with a header to go by. It is not called twice for
+    /// the same options, whoever calls this from whatever thread.
+    #[cfg(feature = "deflate")]
+    pub(super) fn compressed(
+        &self,
+        options: CompressorOptions,
+        mut compress: impl FnMut(&[u8], Header) -> Option<Frame>,
+    ) -> Option<&Arc<Frame>> {
+        let (header, payload) = self.frame.parts();
+        let header = Header { rsv: Header::RSV1, ..header };
+        let mut place = &self.frame.compressed;
+        loop {
+            let found = place.get_or_init(|| {
+                let frame = compress(payload, header).map(Arc::new);
+                Box::new(Compressed { options, frame, next: OnceLock::new() })
+            });
+            if found.options == options {
+                return found.frame.as_ref();
+            }
+            place = &found.next;
+        }
+    }
 }
+
+impl Frame {
+    pub(super) fn new(header: Header, payload: &[u8]) -> Self {
+        let header = Header { payload_len: payload.len() as u64, ..header };
+        let mut bytes = Vec::with_capacity(header.encoded_len() + payload.len());
+        encode_frame(header, payload, &mut bytes);
+        bytes.into()
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Its header, and what is behind that.
+    pub(super) fn parts(&self) -> (Header, &[u8]) {
+        let mut payload = self.bytes();
+        match Header::parse(&mut payload) {
+            Ok(Some(header)) => (header, payload),
+            _ => unreachable!("it is one whole frame"),
+        }
+    }
+}
+
+impl From<Vec<u8>> for Frame {
+    /// Makes one of its encoding.
+    fn from(bytes: Vec<u8>) -> Self {
+        Self {
+            bytes,
+            #[cfg(feature = "deflate")]
+            compressed: OnceLock::new(),
+        }
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Frame").field(&self.bytes).finish()
+    }
+}
+
+impl PartialEq for SharedMessage {
+    fn eq(&self, other: &Self) -> bool {
+        self.frame.bytes == other.frame.bytes
+    }
+}
+
+impl Eq for SharedMessage {}
 
 impl fmt::Debug for SharedMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -140,6 +140,8 @@ pub struct CloseStats {
     pub idle_timeout: u64,
     /// [`CloseCause::MessageTimeout`]: a message took too long to arrive.
     pub message_timeout: u64,
+    /// [`CloseCause::InflatingLimit`]: too much had to be inflated at a time.
+    pub inflating_limit: u64,
     /// [`CloseCause::RateLimit`]: the peer sent more than it may.
     pub rate_limit: u64,
     /// [`CloseCause::WriteTimeout`]: the peer took nothing.
@@ -364,6 +366,7 @@ impl CloseStats {
             ("queue_full", self.queue_full),
             ("idle_timeout", self.idle_timeout),
             ("message_timeout", self.message_timeout),
+            ("inflating_limit", self.inflating_limit),
             ("rate_limit", self.rate_limit),
             ("write_timeout", self.write_timeout),
             ("end_of_stream", self.end_of_stream),
@@ -386,6 +389,7 @@ impl CloseStats {
             CloseCause::QueueFull => &mut self.queue_full,
             CloseCause::IdleTimeout => &mut self.idle_timeout,
             CloseCause::MessageTimeout => &mut self.message_timeout,
+            CloseCause::InflatingLimit => &mut self.inflating_limit,
             CloseCause::RateLimit => &mut self.rate_limit,
             CloseCause::WriteTimeout => &mut self.write_timeout,
             CloseCause::EndOfStream => &mut self.end_of_stream,

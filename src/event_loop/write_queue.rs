@@ -10,6 +10,7 @@ use std::io::{self, IoSlice, Write};
 use std::sync::Arc;
 
 use super::buffers::{BLOCK_SIZE, BufferPool};
+use super::shared_message::Frame;
 use crate::protocol::{CloseBody, Header, Opcode, encode_close, encode_frame};
 
 /// How many segments one vectored write takes: 1 MiB of blocks, far more than a socket buffer has
@@ -48,7 +49,7 @@ enum Segment {
     /// Frames of this peer's alone, with room for more.
     Owned(Vec<u8>),
     /// One frame that other peers are sent as well.
-    Shared(Arc<Vec<u8>>),
+    Shared(Arc<Frame>),
     /// What comes before the first frame, or instead of any.
     Opaque(Vec<u8>),
 }
@@ -101,11 +102,8 @@ impl WriteQueue {
     }
 
     /// Appends a frame that is shared with other queues, masked as this one's alone.
-    pub(super) fn push_masked(&mut self, frame: &[u8], key: [u8; 4], pool: &mut BufferPool) {
-        let mut payload = frame;
-        let Ok(Some(header)) = Header::parse(&mut payload) else {
-            unreachable!("it is one whole frame");
-        };
+    pub(super) fn push_masked(&mut self, frame: &Frame, key: [u8; 4], pool: &mut BufferPool) {
+        let (header, payload) = frame.parts();
         self.push_frame(Header { masking_key: Some(key), ..header }, payload, pool);
     }
 
@@ -118,11 +116,12 @@ impl WriteQueue {
 
     /// Appends a frame that is shared with other queues: by reference, unless it is small and would
     /// only make a vectored write longer, which costs more than the copy.
-    pub(super) fn push_shared(&mut self, frame: &Arc<Vec<u8>>, pool: &mut BufferPool) {
+    pub(super) fn push_shared(&mut self, frame: &Arc<Frame>, pool: &mut BufferPool) {
         let pending = self.pending(pool);
-        pending.add(frame.len(), pool);
-        if frame.len() <= BLOCK_SIZE && !pending.segments.is_empty() {
-            pending.room(frame.len(), pool).extend_from_slice(frame);
+        let bytes = frame.bytes();
+        pending.add(bytes.len(), pool);
+        if bytes.len() <= BLOCK_SIZE && !pending.segments.is_empty() {
+            pending.room(bytes.len(), pool).extend_from_slice(bytes);
         } else {
             pending.segments.push_back(Segment::Shared(Arc::clone(frame)));
         }
@@ -370,7 +369,7 @@ impl Segment {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Owned(bytes) | Self::Opaque(bytes) => bytes,
-            Self::Shared(bytes) => bytes,
+            Self::Shared(frame) => frame.bytes(),
         }
     }
 }

@@ -88,7 +88,7 @@ impl ClientHandshake {
             requires_subprotocol: request.requires_subprotocol,
             extensions: request.offered_extensions().into_owned(),
             #[cfg(feature = "deflate")]
-            deflate: request.deflate,
+            deflate: request.offered_deflate(),
         }
     }
 

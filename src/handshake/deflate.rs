@@ -46,6 +46,35 @@ impl Default for DeflateOptions {
     }
 }
 
+/// What an application has said about compressing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Asked {
+    /// Nothing: others may say something.
+    #[default]
+    ForNothing,
+    /// Not to.
+    ForNone,
+    For(DeflateOptions),
+}
+
+impl Asked {
+    pub(super) fn options(self) -> Option<DeflateOptions> {
+        match self {
+            Self::ForNothing | Self::ForNone => None,
+            Self::For(options) => Some(options),
+        }
+    }
+
+    /// What is said, where nothing was.
+    #[cfg(any(feature = "client", feature = "event-loop"))]
+    pub(super) fn or(self, options: Option<DeflateOptions>) -> Self {
+        match (self, options) {
+            (Self::ForNothing, Some(options)) => Self::For(options),
+            _ => self,
+        }
+    }
+}
+
 /// The name that the extension is registered under.
 pub(super) const NAME: &str = "permessage-deflate";
 

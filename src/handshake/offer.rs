@@ -3,7 +3,7 @@
 use core::{error::Error, fmt};
 
 #[cfg(feature = "deflate")]
-use super::deflate::DeflateOptions;
+use super::deflate::{Asked, DeflateOptions};
 use super::extensions::{Extension, Extensions};
 use super::fields::{Fields, InvalidField};
 use super::subprotocol::Subprotocols;
@@ -110,7 +110,7 @@ impl Offer {
         acceptance: &Acceptance,
         output: &mut Vec<u8>,
     ) -> Option<DeflateParameters> {
-        let (agreed, answer) = acceptance.deflate?.accept(self.extensions())?;
+        let (agreed, answer) = acceptance.deflate.options()?.accept(self.extensions())?;
         output.extend_from_slice(b"Sec-WebSocket-Extensions: ");
         output.extend_from_slice(answer.as_bytes());
         output.extend_from_slice(b"\r\n");
@@ -125,7 +125,7 @@ impl Offer {
 pub struct Acceptance {
     subprotocol: Choice,
     #[cfg(feature = "deflate")]
-    deflate: Option<DeflateOptions>,
+    deflate: Asked,
     fields: Fields,
 }
 
@@ -165,8 +165,7 @@ impl Acceptance {
     ///
     /// If there is none, the connection goes on without compression: see [`Agreement::deflate`].
     ///
-    /// This is for who reads and writes frames with [`protocol`](crate::protocol). The event loop
-    /// does not compress yet, and takes no notice of it.
+    /// In an event loop these options take the place of those that its configuration has.
     ///
     /// # Examples
     ///
@@ -188,18 +187,24 @@ impl Acceptance {
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn deflate(mut self, options: DeflateOptions) -> Self {
-        self.deflate = Some(options);
+        self.deflate = Asked::For(options);
         self
     }
 
-    /// The same without compression, for the loop, which knows none.
-    #[cfg(feature = "event-loop")]
-    pub(crate) fn plain(self) -> Self {
-        Self {
-            #[cfg(feature = "deflate")]
-            deflate: None,
-            ..self
-        }
+    /// Declines all offers to compress messages, whatever the configuration of an event loop says.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn no_deflate(mut self) -> Self {
+        self.deflate = Asked::ForNone;
+        self
+    }
+
+    /// Accepts offers to compress as these options allow, unless the application has said anything
+    /// about that.
+    #[cfg(all(feature = "deflate", feature = "event-loop"))]
+    pub(crate) fn deflate_by_default(mut self, options: Option<DeflateOptions>) -> Self {
+        self.deflate = self.deflate.or(options);
+        self
     }
 
     /// Adds a header field to the response, without the whitespace around its value.

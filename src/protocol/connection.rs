@@ -5,6 +5,8 @@ mod deflating;
 mod output;
 mod sender;
 
+#[cfg(all(feature = "deflate", any(feature = "client", feature = "event-loop")))]
+pub(crate) use self::deflating::DEFAULT_THRESHOLD;
 pub use self::sender::Sender;
 use super::{CloseCode, Decoder, Event, Message, Piece, Role, SendError, Violation};
 

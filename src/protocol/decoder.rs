@@ -80,11 +80,15 @@ pub struct Decoder {
     character: [u8; 4],
     /// The payload of a cut control frame, kept apart since it may be amid a message.
     control: Vec<u8>,
-    /// Whether compressed messages may refer to those before them.
+    /// How far back compressed messages may refer to those before them, as a base-2 logarithm, if
+    /// they may.
     #[cfg(feature = "deflate")]
-    context_takeover: bool,
+    context: Option<u8>,
     #[cfg(feature = "deflate")]
     decompressor: Option<Box<Decompressor>>,
+    /// What they may refer to, while there is no decompressor that knows it.
+    #[cfg(feature = "deflate")]
+    remembered: Option<Box<inflating::Window>>,
 }
 
 /// What the next byte belongs to.
@@ -147,9 +151,11 @@ impl Decoder {
             character: [0; 4],
             control: Vec::new(),
             #[cfg(feature = "deflate")]
-            context_takeover: false,
+            context: None,
             #[cfg(feature = "deflate")]
             decompressor: None,
+            #[cfg(feature = "deflate")]
+            remembered: None,
         }
     }
 
@@ -341,15 +347,15 @@ impl Decoder {
         if content.is_control() {
             self.control.clear();
         } else {
-            let message = self.message.get_or_insert_with(|| {
+            if self.message.is_none() {
                 self.buffer.begin(content == Content::Text);
                 #[cfg(feature = "deflate")]
                 if compressed {
-                    inflating::begin(&mut self.decompressor, self.context_takeover);
+                    self.begin_inflating();
                 }
-                InProgress { content, size: 0, begun: false, compressed }
-            });
-            message.size += remaining;
+            }
+            let new = InProgress { content, size: 0, begun: false, compressed };
+            self.message.get_or_insert(new).size += remaining;
         }
         self.state = State::Payload(frame);
         Ok(None)

@@ -4,12 +4,14 @@
 //! A payload is a DEFLATE stream that was flushed and then lost its last four bytes, those of an
 //! empty block: `00 00 FF FF`.
 
+mod compress;
 mod compressor;
 mod decompressor;
 mod parameters;
 
 pub(crate) use self::decompressor::Corrupt;
 pub use self::{
+    compress::Compress,
     compressor::{Compressor, CompressorOptions},
     decompressor::Decompressor,
     parameters::DeflateParameters,

@@ -98,8 +98,8 @@ pub(crate) fn patient() -> Connector {
 }
 
 /// The server's end of a connection.
-pub(crate) struct Peer {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Peer<S = TcpStream> {
+    pub(crate) stream: S,
 }
 
 impl Peer {
@@ -109,7 +109,9 @@ impl Peer {
         stream.set_nodelay(true).unwrap();
         Self { stream }
     }
+}
 
+impl<S: Read + Write> Peer<S> {
     /// Reads a head, to the blank line and no further.
     pub(crate) fn read_head(&mut self) -> String {
         let mut head = Vec::new();

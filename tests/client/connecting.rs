@@ -177,17 +177,36 @@ fn redirections_are_followed_only_on_request() {
     server.join();
 }
 
-/// The client does not compress: to offer it would be to fail at the first compressed message.
+/// What the request says has the last word.
 #[cfg(feature = "deflate")]
 #[test]
-fn what_the_client_cannot_do_it_does_not_offer() {
-    let server = Server::run(|mut peer| {
-        let request = peer.read_head();
-        assert!(!request.contains("Sec-WebSocket-Extensions"), "{request}");
-        peer.write(response_to(&request));
-    });
-    patient().connect(&server.request().deflate(Default::default())).unwrap();
-    server.join();
+fn compression_is_offered_as_set_or_as_requested() {
+    use wsloop::Compression;
+    use wsloop::client::Connector;
+    use wsloop::handshake::ClientRequest;
+
+    type Ask = fn(ClientRequest) -> ClientRequest;
+    let check = |connector: Connector, ask: Ask, offered: Option<&str>| {
+        let expected = offered.map(|offered| format!("Sec-WebSocket-Extensions: {offered}"));
+        let server = Server::run(move |mut peer| {
+            let request = peer.read_head();
+            let field = request.lines().find(|line| line.starts_with("Sec-WebSocket-Extensions"));
+            assert_eq!(field, expected.as_deref(), "{request}");
+            peer.write(response_to(&request));
+        });
+        connector.connect(&ask(server.request())).unwrap();
+        server.join();
+    };
+    let shared = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+                  client_max_window_bits";
+    let dedicated = "permessage-deflate; client_max_window_bits";
+    check(patient(), |request| request, None);
+    check(patient(), |request| request.deflate(Default::default()), Some(shared));
+    let on = || patient().compression(Compression::dedicated());
+    check(on(), |request| request, Some(dedicated));
+    check(on(), |request| request.deflate(Default::default()), Some(shared));
+    check(on(), |request| request.no_deflate(), None);
+    check(on().compression(None), |request| request, None);
 }
 
 #[test]
@@ -201,6 +220,7 @@ fn redirections_in_a_circle_have_an_end() {
     server.join();
 }
 
+#[cfg(not(feature = "tls"))]
 #[test]
 fn a_redirection_to_tls_is_not_followed_without_it() {
     let server = Server::run(|mut peer| {
@@ -216,6 +236,11 @@ fn a_redirection_to_tls_is_not_followed_without_it() {
 fn nothing_is_connected_to_for_a_url_that_is_none() {
     let error = Client::connect("http://127.0.0.1/").unwrap_err();
     assert!(matches!(error, ConnectError::Url(UrlError::Http)), "{error:?}");
+}
+
+#[cfg(not(feature = "tls"))]
+#[test]
+fn without_tls_there_is_no_wss() {
     let error = Client::connect("wss://127.0.0.1/").unwrap_err();
     assert_eq!(error.to_string(), "wss is not available, expected a ws URL");
 }

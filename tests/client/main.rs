@@ -16,3 +16,5 @@ mod masking;
 mod proxies;
 mod receiving;
 mod sending;
+#[cfg(feature = "tls")]
+mod tls;

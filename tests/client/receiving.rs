@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wsloop::client::Error;
+use wsloop::client::{Error, Socket};
 use wsloop::protocol::{Event, Message, Violation};
 
 use crate::common::{HANG, SOON, Server, let_pass, patient, wire};
@@ -175,16 +175,17 @@ fn what_has_been_read_is_handed_over_with_the_socket() {
     let mut client = server.connect();
     assert_eq!(client.receive(), Ok(Some(Message::Text("a"))));
     let mut parts = client.into_parts();
+    let Socket::Tcp(mut stream) = parts.socket else { panic!("{:?}", parts.socket) };
     // Here, the rest of what came with the answer had been read with it, or comes yet.
     let mut received = parts.received;
     while received.len() < 6 {
         let mut byte = [0];
-        std::io::Read::read_exact(&mut parts.stream, &mut byte).unwrap();
+        std::io::Read::read_exact(&mut stream, &mut byte).unwrap();
         received.extend(byte);
     }
     let event = parts.connection.receive(&mut &mut received[..]);
     assert_eq!(event, Ok(Some(Event::Message(Message::Text("bc")))));
     parts.connection.send("d").unwrap();
-    std::io::Write::write_all(&mut parts.stream, parts.connection.output()).unwrap();
+    std::io::Write::write_all(&mut stream, parts.connection.output()).unwrap();
     server.join();
 }

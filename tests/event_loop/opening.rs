@@ -185,20 +185,48 @@ fn a_subprotocol_is_agreed_on() {
     server.stop();
 }
 
-/// The loop does not compress: to agree to it would be to fail at the first compressed message.
+/// Whatever the configuration says, an acceptance has the last word.
 #[cfg(feature = "deflate")]
 #[test]
-fn what_the_loop_cannot_do_it_does_not_agree_to() {
+fn compression_is_agreed_to_as_configured_or_as_accepted() {
+    use wsloop::Compression;
+    use wsloop::handshake::DeflateOptions;
+
+    let shared = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+    let window = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+                  server_max_window_bits=10";
+    check_agreed(Config::new(), Acceptance::new, None);
+    check_agreed(Config::new(), || Acceptance::new().deflate(Default::default()), Some(shared));
+    let on = || Config::new().compression(Compression::shared());
+    check_agreed(on(), Acceptance::new, Some(shared));
+    check_agreed(on(), || Acceptance::new().no_deflate(), None);
+    check_agreed(on().compression(None), Acceptance::new, None);
+    let options = DeflateOptions { server_max_window_bits: 10, ..Default::default() };
+    check_agreed(on(), move || Acceptance::new().deflate(options), Some(window));
+    let dedicated = Config::new().compression(Compression::dedicated());
+    check_agreed(dedicated, Acceptance::new, Some("permessage-deflate"));
+}
+
+#[cfg(feature = "deflate")]
+#[track_caller]
+fn check_agreed(
+    config: Config,
+    acceptance: impl Fn() -> Acceptance + Send + 'static,
+    agreed: Option<&str>,
+) {
     let (mut script, told) = Script::echo();
-    script.on_request = Box::new(|_, _| Acceptance::new().deflate(Default::default()).into());
-    let server = Server::start(Config::new(), (script, told));
+    script.on_request = Box::new(move |_, _| acceptance().into());
+    let server = Server::start(config, (script, told));
     let mut client = Client::connect(server.addr);
     let offer = "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
     client.write(REQUEST.replace("\r\n\r\n", offer));
     server.told.expect("open");
     client.end();
     let response = String::from_utf8(client.read_to_end()).unwrap();
-    assert!(!response.contains("Sec-WebSocket-Extensions"), "{response}");
+    let mut fields =
+        response.lines().filter_map(|line| line.strip_prefix("Sec-WebSocket-Extensions: "));
+    assert_eq!(fields.next(), agreed, "{response}");
+    assert_eq!(fields.next(), None);
     server.told.expect("close 1006 unclean EndOfStream");
     server.stop();
 }

@@ -172,6 +172,7 @@ fn name(cause: CloseCause) -> &'static str {
         CloseCause::QueueFull => "queue_full",
         CloseCause::IdleTimeout => "idle_timeout",
         CloseCause::MessageTimeout => "message_timeout",
+        CloseCause::InflatingLimit => "inflating_limit",
         CloseCause::WriteTimeout => "write_timeout",
         CloseCause::EndOfStream => "end_of_stream",
         CloseCause::Lost(_) => "lost",

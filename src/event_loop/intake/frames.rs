@@ -2,13 +2,13 @@
 
 use super::super::clocks::Pong;
 use super::super::close::CloseCause;
+use super::super::decoders::Assembler;
 use super::super::ending::{NO_CLOSE, NO_STATUS_RECEIVED, finish};
-use super::super::entry::Entry;
 use super::super::handler::Handler;
 use super::super::upkeep::find;
 use super::super::{Peer, Peers};
 use super::Reception;
-use crate::protocol::{CloseBody, Decoder, Event, Role, Violation};
+use crate::protocol::{CloseBody, CloseCode, Decoder, Event, Role};
 
 /// What was among the events of an input.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,28 +17,52 @@ struct Heard {
     alive: bool,
     /// The end of a message, or a piece of one.
     message: bool,
+    /// How much was inflated, in bytes or what takes as long.
+    #[cfg(feature = "deflate")]
+    work: u64,
 }
 
+/// How much is inflated for a peer in one turn, in bytes, before the others have theirs: what takes
+/// about a millisecond. A read may hold a thousand times as much as its size.
+#[cfg(feature = "deflate")]
+const MAX_WORK: u64 = 1 << 20;
+
 impl<H: Handler + ?Sized> Reception<'_, H> {
-    /// Handles what frames say. Returns the decoder if it is in the middle of something, and what
-    /// is not to be handled before the peer has taken what it was sent.
+    /// Handles what frames say. Returns the decoder if it is in the middle of something or has
+    /// a context, and what is not to be handled in this turn.
     pub(super) fn decode(
         &mut self,
-        unfinished: Option<Box<Decoder>>,
+        kept: Option<Box<Assembler>>,
         mut input: &mut [u8],
-    ) -> (Option<Box<Decoder>>, Box<[u8]>) {
-        let (max_size, delivery) =
-            (self.peers.config.limits.message_size, self.peers.config.delivery);
-        let role = self.peers.entry(self.id).map_or(Role::Server, Entry::role);
-        let decoders = &mut self.shared.decoders;
-        let mut decoder = unfinished.unwrap_or_else(|| decoders.take(role, max_size, delivery));
-        let heard = self.handle_all(&mut decoder, &mut input);
+    ) -> (Option<Box<Assembler>>, Box<[u8]>) {
+        let Some(entry) = self.peers.entry(self.id) else { return (None, Box::default()) };
+        let role = entry.role();
+        let mut assembler = kept.unwrap_or_else(|| {
+            let assembler = self.shared.decoders.take(role, &self.peers.config);
+            #[cfg(feature = "deflate")]
+            let assembler = self.shared.decoders.prepare(assembler, entry.deflate);
+            assembler
+        });
+        #[cfg(feature = "deflate")]
+        if assembler.decoder.has_context() && assembler.decoder.is_between_messages() {
+            self.shared.decoders.lend_buffer(&mut assembler);
+        }
+        let heard = self.handle_all(&mut assembler.decoder, &mut input);
+        #[cfg(feature = "deflate")]
+        if heard.work > 0 && assembler.decoder.has_context() {
+            self.peers.use_contexts(self.id);
+        }
+        #[cfg(feature = "deflate")]
+        if assembler.count() > self.peers.config.limits.inflating {
+            self.fail(CloseCode::TRY_AGAIN_LATER, CloseCause::InflatingLimit);
+        }
 
         let Peers { entries, to_do, now, .. } = &mut *self.peers;
         // Once the connection is over the decoder may have ended too, and is no good for another.
         let Some(entry) = find(entries, self.id).filter(|entry| entry.is_peer()) else {
             return (None, Box::default());
         };
+        let decoder = &assembler.decoder;
         if heard.alive || !decoder.is_between_messages() {
             entry.clocks.received = *now;
         }
@@ -49,11 +73,26 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
             entry.clocks.message = Some(*now);
             to_do.settle(entry);
         }
-        if decoder.is_between_messages() {
-            self.shared.decoders.give(role, decoder);
-            return (None, (&*input).into());
+        if !input.is_empty() && !entry.flags.congested && !entry.flags.throttled {
+            // The others have their turn first.
+            to_do.read(entry);
         }
-        (Some(decoder), (&*input).into())
+        (self.keep(role, assembler), (&*input).into())
+    }
+
+    /// Gives back a decoder that need not be kept for the peer.
+    fn keep(&mut self, role: Role, assembler: Box<Assembler>) -> Option<Box<Assembler>> {
+        if !assembler.decoder.is_between_messages() {
+            return Some(assembler);
+        }
+        #[cfg(feature = "deflate")]
+        if assembler.decoder.has_context() {
+            let mut assembler = assembler;
+            self.shared.decoders.reclaim_buffer(&mut assembler);
+            return Some(assembler);
+        }
+        self.shared.decoders.give(role, assembler);
+        None
     }
 
     /// Handles events until `input` is used up, the peer is congested or throttled, or it is over.
@@ -67,7 +106,7 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
                 }
                 Ok(None) => return heard,
                 Err(violation) => {
-                    self.fail(violation);
+                    self.fail(violation.code(), CloseCause::Violation(violation));
                     return heard;
                 }
             }
@@ -75,6 +114,13 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
             let entry = self.peers.entry(self.id).filter(|entry| entry.is_peer());
             if entry.is_none_or(|entry| entry.flags.congested || entry.flags.throttled) {
                 return heard;
+            }
+            #[cfg(feature = "deflate")]
+            {
+                heard.work += decoder.take_work();
+                if heard.work > MAX_WORK {
+                    return heard;
+                }
             }
         }
     }
@@ -138,13 +184,12 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
     }
 
     /// Fails the connection, §7.1.7: says why, and handles nothing that follows.
-    fn fail(&mut self, violation: Violation) {
+    fn fail(&mut self, code: CloseCode, cause: CloseCause) {
         let Some(entry) = self.peers.entry_mut(self.id) else { return };
         if entry.closing.fail() {
-            let body = CloseBody { code: violation.code(), reason: "" };
-            self.peers.push_close(self.id, Some(body));
+            self.peers.push_close(self.id, Some(CloseBody { code, reason: "" }));
         }
-        finish(self.peers, self.handler, self.id, NO_CLOSE, CloseCause::Violation(violation));
+        finish(self.peers, self.handler, self.id, NO_CLOSE, cause);
         self.peers.linger(self.id);
     }
 }

@@ -20,6 +20,8 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
             Ok(None) => Receiving::Answer(asking),
             Ok(Some(Outcome::Tunnel)) => self.ask_through_tunnel(asking),
             Ok(Some(Outcome::Established(established))) => {
+                #[cfg(feature = "deflate")]
+                self.peers.agree_on(self.id, established.deflate());
                 self.peers.open(self.id, established.subprotocol().map(Box::from));
                 self.handler.on_open(&mut Peer::new(self.peers, self.id));
                 Receiving::Frames(None)
@@ -87,10 +89,14 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         match (answer.0, &undecided.offer) {
             (Decision::Upgrade(acceptance), Some(offer)) => {
                 let mut response = Vec::new();
-                let Ok(agreement) = offer.accept(&acceptance.plain(), &mut response) else {
+                #[cfg(feature = "deflate")]
+                let acceptance = acceptance.deflate_by_default(self.peers.config.deflate_options());
+                let Ok(agreement) = offer.accept(&acceptance, &mut response) else {
                     return self.refuse(Refusal::HandlerFailed, method);
                 };
                 self.peers.say(self.id, response);
+                #[cfg(feature = "deflate")]
+                self.peers.agree_on(self.id, agreement.deflate());
                 self.peers.open(self.id, agreement.into_subprotocol());
                 self.handler.on_open(&mut Peer::new(self.peers, self.id));
                 Receiving::Frames(None)

@@ -58,7 +58,7 @@ impl Rig {
     fn push_shared(&mut self, payload: &[u8]) {
         let frame = frame(Opcode::Binary, payload);
         self.expected.extend_from_slice(&frame);
-        self.queue.push_shared(&Arc::new(frame), &mut self.pool);
+        self.queue.push_shared(&Arc::new(Frame::from(frame)), &mut self.pool);
     }
 
     fn flush(&mut self, socket: &mut Socket) -> Flushed {
@@ -85,6 +85,10 @@ fn frame(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
     encode_frame(Header::new(opcode, payload.len() as u64), payload, &mut frame);
     frame
+}
+
+fn shared_frame(opcode: Opcode, payload: &[u8]) -> Arc<Frame> {
+    Arc::new(Frame::from(frame(opcode, payload)))
 }
 
 #[test]
@@ -149,7 +153,7 @@ fn a_socket_that_takes_nothing_without_a_reason_is_an_error() {
 #[test]
 fn shared_frames_are_not_copied() {
     let mut rig = Rig::default();
-    let shared = Arc::new(frame(Opcode::Text, b"to all"));
+    let shared = shared_frame(Opcode::Text, b"to all");
     rig.queue.push_shared(&shared, &mut rig.pool);
     assert_eq!(Arc::strong_count(&shared), 2);
     rig.flush(&mut Socket::endless());
@@ -265,10 +269,10 @@ fn a_queue_that_is_appended_comes_out_behind_without_a_copy() {
             rig.push(Opcode::Text, ahead);
         }
         let mut behind = WriteQueue::default();
-        let shared = Arc::new(frame(Opcode::Binary, &[1; 2 * BLOCK_SIZE]));
+        let shared = shared_frame(Opcode::Binary, &[1; 2 * BLOCK_SIZE]);
         behind.push_frame(Header::new(Opcode::Text, 5), b"small", &mut rig.pool);
         behind.push_shared(&shared, &mut rig.pool);
-        rig.expected.extend([frame(Opcode::Text, b"small"), shared.to_vec()].concat());
+        rig.expected.extend([frame(Opcode::Text, b"small"), shared.bytes().to_vec()].concat());
 
         rig.queue.append(&mut behind, &mut rig.pool);
         rig.push(Opcode::Text, b"after");
@@ -344,9 +348,9 @@ proptest! {
                 Step::Append(payloads) => {
                     let mut behind = WriteQueue::default();
                     for payload in payloads {
-                        let shared = Arc::new(frame(Opcode::Binary, &payload));
+                        let shared = shared_frame(Opcode::Binary, &payload);
                         behind.push_shared(&shared, &mut rig.pool);
-                        rig.expected.extend_from_slice(&shared);
+                        rig.expected.extend_from_slice(shared.bytes());
                     }
                     rig.queue.append(&mut behind, &mut rig.pool);
                 }
@@ -400,7 +404,7 @@ fn masked_frames_are_told_apart_as_others_are() {
     let begun = push(&mut rig, header(Opcode::Text, [0x88; 4]), &[0; 200]);
     push(&mut rig, header(Opcode::Text, [0x89, 0, 0x89, 0]), b"gone");
     let ping = push(&mut rig, header(Opcode::Ping, [0x81, 0xFF, 0xFF, 0xFF]), b"ping");
-    let shared = frame(Opcode::Binary, &[7; 3 * BLOCK_SIZE]);
+    let shared = shared_frame(Opcode::Binary, &[7; 3 * BLOCK_SIZE]);
     rig.queue.push_masked(&shared, [1, 2, 3, 4], &mut rig.pool);
 
     let mut socket = Socket::with_room([10]);
@@ -415,12 +419,12 @@ fn masked_frames_are_told_apart_as_others_are() {
 
 #[test]
 fn a_shared_frame_is_masked_for_one_and_stays_as_it_is_for_others() {
-    let shared = frame(Opcode::Text, b"Hello");
+    let shared = shared_frame(Opcode::Text, b"Hello");
     let mut rig = Rig::default();
     rig.queue.push_masked(&shared, [0x37, 0xFA, 0x21, 0x3D], &mut rig.pool);
     let mut socket = Socket::endless();
     rig.flush(&mut socket);
     // The example of RFC 6455 §5.7.
     assert_eq!(socket.taken, b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
-    assert_eq!(shared, frame(Opcode::Text, b"Hello"));
+    assert_eq!(shared.bytes(), frame(Opcode::Text, b"Hello"));
 }

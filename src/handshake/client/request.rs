@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use crate::handshake::accept_key::written_key;
 use crate::handshake::credentials::Credentials;
 #[cfg(feature = "deflate")]
-use crate::handshake::deflate::DeflateOptions;
+use crate::handshake::deflate::{Asked, DeflateOptions};
 use crate::handshake::extensions::Extensions;
 use crate::handshake::fields::{Fields, InvalidField};
 use crate::handshake::subprotocol::Subprotocols;
@@ -51,7 +51,7 @@ pub struct ClientRequest {
     pub(super) requires_subprotocol: bool,
     pub(super) extensions: Extensions,
     #[cfg(feature = "deflate")]
-    pub(super) deflate: Option<DeflateOptions>,
+    deflate: Asked,
     fields: Fields,
     /// The value of `Cookie`, of which there is never more than one (RFC 6265 §5.4).
     cookies: Vec<u8>,
@@ -75,7 +75,7 @@ impl ClientRequest {
             requires_subprotocol: false,
             extensions: Extensions::default(),
             #[cfg(feature = "deflate")]
-            deflate: None,
+            deflate: Asked::ForNothing,
             fields: Fields::default(),
             cookies: Vec::new(),
             redirects: 0,
@@ -127,23 +127,34 @@ impl ClientRequest {
     /// answer that does not fit these options fails the handshake. Only the options of the last
     /// call are offered.
     ///
-    /// This is for who reads and writes frames with [`protocol`](crate::protocol). The clients of
-    /// this crate do not compress yet, and take no notice of it.
+    /// For the clients of this crate these options take the place of those that their settings have.
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn deflate(mut self, options: DeflateOptions) -> Self {
-        self.deflate = Some(options);
+        self.deflate = Asked::For(options);
         self
     }
 
-    /// The same without compression, for the clients of this crate, which know none.
-    #[cfg(any(feature = "client", feature = "event-loop"))]
-    pub(crate) fn plain(self) -> Self {
-        Self {
-            #[cfg(feature = "deflate")]
-            deflate: None,
-            ..self
-        }
+    /// Does not offer to compress messages, whatever the settings of a client say.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn no_deflate(mut self) -> Self {
+        self.deflate = Asked::ForNone;
+        self
+    }
+
+    /// Offers to compress messages by these options, unless the application has said anything about
+    /// that.
+    #[cfg(all(feature = "deflate", any(feature = "client", feature = "event-loop")))]
+    pub(crate) fn deflate_by_default(mut self, options: Option<DeflateOptions>) -> Self {
+        self.deflate = self.deflate.or(options);
+        self
+    }
+
+    /// How messages are offered to be compressed.
+    #[cfg(feature = "deflate")]
+    pub(super) fn offered_deflate(&self) -> Option<DeflateOptions> {
+        self.deflate.options()
     }
 
     /// Adds a header field, without the whitespace around its value.
@@ -242,7 +253,7 @@ impl ClientRequest {
     /// All extensions that are offered, the preferred one first.
     pub(super) fn offered_extensions(&self) -> Cow<'_, Extensions> {
         #[cfg(feature = "deflate")]
-        if let Some(deflate) = self.deflate {
+        if let Some(deflate) = self.offered_deflate() {
             return Cow::Owned(self.extensions.with(&deflate.offer()));
         }
         Cow::Borrowed(&self.extensions)

@@ -1,7 +1,9 @@
 //! What a connection compresses, and with what.
 
 use super::Connection;
-use crate::protocol::{Compressor, CompressorOptions, DeflateParameters, Message, Role};
+use crate::protocol::{
+    Compress, Compressor, CompressorOptions, DeflateParameters, Message, Role, SendError,
+};
 
 /// The compressor of a connection, and which messages are for it.
 #[derive(Debug)]
@@ -15,13 +17,17 @@ pub(super) struct Deflating {
 
 /// Below this there is little to be won, and a compressor that begins anew for each message hardly
 /// ever wins it.
-const DEFAULT_THRESHOLD: usize = 64;
+pub(crate) const DEFAULT_THRESHOLD: usize = 64;
 
 impl Deflating {
     /// Returns the compressor if this message is to be compressed.
-    pub(super) fn compressor_for(&mut self, message: Message<'_>) -> Option<&mut Compressor> {
-        let worthwhile = message.len() >= self.threshold;
-        worthwhile.then(|| self.compressor.get_or_insert_with(|| Compressor::new(self.options)))
+    pub(super) fn compressor_for(
+        &mut self,
+        message: Message<'_>,
+        compress: Compress,
+    ) -> Option<&mut Compressor> {
+        let applies = compress.applies(message.len(), self.threshold);
+        applies.then(|| self.compressor.get_or_insert_with(|| Compressor::new(self.options)))
     }
 }
 
@@ -66,6 +72,36 @@ impl Connection {
         let deflating = Deflating { options, compressor: None, threshold: DEFAULT_THRESHOLD };
         sender.deflating = Some(Box::new(deflating));
         Self { decoder: decoder.deflate(parameters), sender }
+    }
+
+    /// Sends a message, and says whether it is to be compressed.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`send`](Self::send) does.
+    pub fn send_with<'a>(
+        &mut self,
+        message: impl Into<Message<'a>>,
+        compress: Compress,
+    ) -> Result<(), SendError> {
+        self.sender.send_with(message, compress)
+    }
+
+    /// Sets how hard to try, 1 to 9, and how much memory to use for it beside the window, 1 to 9: 6
+    /// and 8 by default, as zlib does.
+    ///
+    /// It has no effect unless compression was [agreed on](Self::deflate) before.
+    ///
+    /// # Panics
+    ///
+    /// Panics if either is not 1 to 9.
+    #[must_use]
+    pub fn compression_level(mut self, level: u8, memory_level: u8) -> Self {
+        if let Some(deflating) = &mut self.sender.deflating {
+            deflating.options = CompressorOptions { level, memory_level, ..deflating.options };
+            deflating.options.check();
+        }
+        self
     }
 
     /// Sets how long a message must be to be compressed, in bytes: 64 by default.

@@ -5,6 +5,8 @@ use core::fmt;
 #[cfg(feature = "deflate")]
 use super::deflating::Deflating;
 use super::output::Output;
+#[cfg(feature = "deflate")]
+use crate::protocol::Compress;
 use crate::protocol::{
     CloseBody, CloseCode, Encoder, Event, Header, Message, Opcode, Piece, SendError,
     closing::Closing, encode_close, encode_frame,
@@ -57,11 +59,27 @@ impl Sender {
     ///
     /// See [`Connection::send`](super::Connection::send).
     pub fn send<'a>(&mut self, message: impl Into<Message<'a>>) -> Result<(), SendError> {
-        let message = message.into();
         #[cfg(feature = "deflate")]
+        return self.send_with(message, Compress::Auto);
+        #[cfg(not(feature = "deflate"))]
+        self.send_piece(message.into().into())
+    }
+
+    /// Sends a message, as one frame, and says whether it is to be compressed.
+    ///
+    /// # Errors
+    ///
+    /// See [`Connection::send`](super::Connection::send).
+    #[cfg(feature = "deflate")]
+    pub fn send_with<'a>(
+        &mut self,
+        message: impl Into<Message<'a>>,
+        compress: Compress,
+    ) -> Result<(), SendError> {
+        let message = message.into();
         if self.is_open()
             && let Some(deflating) = &mut self.deflating
-            && let Some(compressor) = deflating.compressor_for(message)
+            && let Some(compressor) = deflating.compressor_for(message, compress)
         {
             let key = self.keys.as_mut().map(|Keys(keys)| keys());
             return self.encoder.compressed(message, compressor, key, self.output.end());

@@ -15,6 +15,13 @@ const SLICE: usize = 256;
 /// How long a piece is before another is begun.
 const PIECE: usize = 16 * 1024;
 
+/// What messages to come may refer to, while there is no decompressor that knows it.
+#[derive(Debug)]
+pub(super) struct Window(Box<[u8]>);
+
+/// What a decompressor takes, about.
+const DECOMPRESSOR_SIZE: usize = 80 << 10;
+
 impl Decoder {
     /// Makes the decoder accept compressed messages, by what the opening handshake agreed on.
     ///
@@ -26,21 +33,36 @@ impl Decoder {
     /// [lent](Self::lend_decompressor).
     #[must_use]
     pub const fn deflate(mut self, parameters: DeflateParameters) -> Self {
+        self.set_deflate(Some(parameters));
+        self
+    }
+
+    /// Makes the decoder accept compressed messages, or none.
+    pub(crate) const fn set_deflate(&mut self, parameters: Option<DeflateParameters>) {
         let sender = match self.role {
             Role::Server => Role::Client,
             Role::Client => Role::Server,
         };
-        self.context_takeover = parameters.has_context_takeover(sender);
+        let Some(parameters) = parameters else {
+            (self.allowed_rsv, self.context) = (0, None);
+            return;
+        };
         self.allowed_rsv = Header::RSV1;
-        self
+        self.context = match parameters.has_context_takeover(sender) {
+            true => Some(parameters.max_window_bits(sender)),
+            false => None,
+        };
     }
 
     /// Offers a decompressor, so that one can serve many decoders in turn.
     ///
     /// What was inflated with it is forgotten. It is dropped if the decoder has one already.
     pub fn lend_decompressor(&mut self, mut spare: Box<Decompressor>) {
-        if self.decompressor.is_none() {
-            spare.reset();
+        if self.decompressor.is_none() && self.remembered.is_none() {
+            // Without context takeover, each message does so as it begins.
+            if self.context.is_some() {
+                spare.reset();
+            }
             self.decompressor = Some(spare);
         }
     }
@@ -52,7 +74,56 @@ impl Decoder {
     pub fn reclaim_decompressor(&mut self) -> Option<Box<Decompressor>> {
         let ended = matches!(self.state, State::Ended);
         let in_message = self.message.is_some_and(|message| message.compressed);
-        if ended || !in_message && !self.context_takeover { self.decompressor.take() } else { None }
+        if ended || !in_message && self.context.is_none() { self.decompressor.take() } else { None }
+    }
+
+    /// Returns whether compressed messages may refer to those before them (context takeover), so that
+    /// a decompressor cannot be shared.
+    #[must_use]
+    pub const fn expects_context(&self) -> bool {
+        self.context.is_some()
+    }
+
+    /// Returns whether messages to come may refer to some that have been inflated, so that this
+    /// decoder has to be kept.
+    #[must_use]
+    pub const fn has_context(&self) -> bool {
+        let ended = matches!(self.state, State::Ended);
+        let some = self.decompressor.is_some() || self.remembered.is_some();
+        some && self.context.is_some() && !ended
+    }
+
+    /// Gives up the decompressor, and keeps what messages to come may refer to: no more than the
+    /// window that was agreed on, 32 KiB at most. A new one is made of it when the next compressed
+    /// message begins.
+    ///
+    /// Does nothing while a compressed message is in progress, or without context takeover.
+    pub fn condense(&mut self) {
+        let in_message = self.message.is_some_and(|message| message.compressed);
+        if let Some(bits) = self.context
+            && !in_message
+            && let Some(decompressor) = self.decompressor.take()
+        {
+            let window = decompressor.window(1 << bits).into();
+            self.remembered = Some(Box::new(Window(window)));
+        }
+    }
+
+    /// Returns how much was inflated since this was called last, in bytes or what takes as long.
+    ///
+    /// Input may come to a thousand times its size: who serves many in turn wants to know when one
+    /// has had its share.
+    #[must_use]
+    pub fn take_work(&mut self) -> u64 {
+        self.decompressor.as_mut().map_or(0, |decompressor| decompressor.take_work())
+    }
+
+    /// Returns how many bytes of memory are held for a compressed message that is in progress, the
+    /// decompressor included.
+    #[must_use]
+    pub fn inflating_bytes(&self) -> usize {
+        let in_message = self.message.is_some_and(|message| message.compressed);
+        if in_message { self.buffer.capacity() + DECOMPRESSOR_SIZE } else { 0 }
     }
 
     /// Takes what there is of a compressed frame's payload.
@@ -114,19 +185,22 @@ impl Decoder {
         }
     }
 
+    /// Begins a compressed message.
+    pub(super) fn begin_inflating(&mut self) {
+        if let Some(window) = self.remembered.take() {
+            self.decompressor = Some(Box::new(Decompressor::resume(&window.0)));
+        }
+        let decompressor = self.decompressor.get_or_insert_default();
+        if self.context.is_none() {
+            decompressor.reset();
+        }
+    }
+
     fn finish_inflating(&mut self) -> Result<(), Violation> {
         if let Some(decompressor) = &mut self.decompressor {
             decompressor.finish()?;
         }
         self.utf8.finish()
-    }
-}
-
-/// Begins a compressed message.
-pub(super) fn begin(decompressor: &mut Option<Box<Decompressor>>, context_takeover: bool) {
-    let decompressor = decompressor.get_or_insert_default();
-    if !context_takeover {
-        decompressor.reset();
     }
 }
 

@@ -1,6 +1,6 @@
 //! Messages to payloads, RFC 7692 §7.2.1.
 
-use core::fmt;
+use core::{fmt, mem};
 
 use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Status};
 
@@ -62,6 +62,8 @@ pub struct Compressor {
     deflate: Deflate,
     options: CompressorOptions,
     payload: Vec<u8>,
+    /// Whether the next message is to refer to nothing before it.
+    restarts: bool,
 }
 
 /// The most that stays allocated for payloads, in bytes.
@@ -92,7 +94,12 @@ impl Compressor {
             mem_level: memory_level.into(),
             ..DeflateConfig::default()
         };
-        Self { deflate: Deflate::new_with_config(config), options, payload: Vec::new() }
+        Self {
+            deflate: Deflate::new_with_config(config),
+            options,
+            payload: Vec::new(),
+            restarts: false,
+        }
     }
 
     /// Returns how this compressor works.
@@ -115,13 +122,21 @@ impl Compressor {
             self.payload.push(0x00);
             return self.options.context_takeover.then_some(&self.payload);
         }
-        if !self.options.context_takeover {
+        if !self.options.context_takeover || mem::take(&mut self.restarts) {
             self.deflate.reset();
         }
         self.deflate_all(message);
         self.payload.truncate(self.payload.len() - TAIL.len());
         let smaller = self.payload.len() < message.len();
         (smaller || self.options.context_takeover).then_some(&self.payload)
+    }
+
+    /// Has the next message refer to nothing before it, whatever was agreed on.
+    ///
+    /// With context takeover, that is for when the remote endpoint has not been sent the latest
+    /// payload, or has been sent others in between.
+    pub fn restart(&mut self) {
+        self.restarts = true;
     }
 
     /// Appends `message` to the payload, flushed.

@@ -1,6 +1,6 @@
 //! Payloads to messages, RFC 7692 §7.2.2.
 
-use core::fmt;
+use core::{fmt, mem};
 
 use zlib_rs::{Inflate, InflateFlush, Status};
 
@@ -29,6 +29,10 @@ pub struct Decompressor {
     inflated: u64,
     /// The last four bytes of the payload so far.
     latest: [u8; 4],
+    /// How many final blocks there were in it.
+    final_blocks: u32,
+    /// What has been done since somebody asked, in bytes inflated or worth as much.
+    work: u64,
 }
 
 /// Where among the blocks of a payload its end so far is.
@@ -47,6 +51,15 @@ enum Place {
 /// How far back anything can refer. We hold as much whatever was agreed: zlib does as well.
 const WINDOW: usize = 1 << 15;
 
+/// How many final blocks a payload may have. Hardly any has more than one; to go on after each takes as
+/// long as to inflate a whole window, and this many take about as long as the largest message.
+const MAX_FINAL_BLOCKS: u32 = 512;
+
+/// What it takes to begin with a message, and to go on after a final block, in bytes inflated in
+/// the same time.
+const MESSAGE_WORK: u64 = 1 << 10;
+const FINAL_BLOCK_WORK: u64 = WINDOW as u64;
+
 /// The payload does not inflate, or not wholly.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Corrupt;
@@ -64,14 +77,44 @@ impl Decompressor {
             pending: false,
             inflated: 0,
             latest: [0; 4],
+            final_blocks: 0,
+            work: 0,
         }
+    }
+
+    /// Makes one that goes on where another was, of which this is the [window](Self::window).
+    pub(crate) fn resume(window: &[u8]) -> Self {
+        let mut new = Self::new();
+        let window = &window[window.len().saturating_sub(WINDOW)..];
+        new.window[..window.len()].copy_from_slice(window);
+        (new.next, new.full) = (window.len() % WINDOW, window.len() == WINDOW);
+        new.place = new.begin_again(window.len());
+        if new.place == Place::Final {
+            new.place = Place::Start;
+        }
+        new.final_blocks = 0;
+        new
+    }
+
+    /// Returns what was inflated last, at most `len` bytes: what following messages may refer to.
+    pub(crate) fn window(&self, len: usize) -> Vec<u8> {
+        let older = if self.full { &self.window[self.next..] } else { &[] };
+        let mut window = [older, &self.window[..self.next]].concat();
+        window.drain(..window.len().saturating_sub(len));
+        window
+    }
+
+    /// Returns how much has been done since this was called last, in bytes inflated or worth as
+    /// much.
+    pub(crate) fn take_work(&mut self) -> u64 {
+        mem::take(&mut self.work)
     }
 
     /// Forgets everything: what comes next refers to nothing before it.
     pub(crate) fn reset(&mut self) {
         self.inflate.reset(false);
         (self.next, self.full, self.place, self.pending) = (0, false, Place::Start, false);
-        (self.inflated, self.latest) = (0, [0; 4]);
+        (self.inflated, self.latest, self.final_blocks) = (0, [0; 4], 0);
     }
 
     /// Returns how many bytes have been inflated of the present payload.
@@ -99,6 +142,7 @@ impl Decompressor {
         self.next = at % WINDOW;
         self.full |= at == WINDOW;
         self.inflated += (at - start) as u64;
+        self.work += (at - start) as u64;
         Ok(&self.window[start..at])
     }
 
@@ -132,6 +176,11 @@ impl Decompressor {
     /// Begins another stream after a final block (§7.2.3.4): what was inflated, up to `at` in the
     /// ring, may still be referred to.
     fn begin_again(&mut self, at: usize) -> Place {
+        self.final_blocks += 1;
+        self.work += FINAL_BLOCK_WORK;
+        if self.final_blocks > MAX_FINAL_BLOCKS {
+            return Place::Corrupt;
+        }
         self.inflate.reset(false);
         let older = if self.full { &self.window[at..] } else { &[] };
         for part in [older, &self.window[..at]] {
@@ -156,7 +205,8 @@ impl Decompressor {
             }
         };
         self.place = if whole { Place::Start } else { Place::Corrupt };
-        (self.inflated, self.latest) = (0, [0; 4]);
+        (self.inflated, self.latest, self.final_blocks) = (0, [0; 4], 0);
+        self.work += MESSAGE_WORK;
         if whole { Ok(()) } else { Err(Corrupt) }
     }
 

@@ -1,0 +1,216 @@
+//! Messages that are compressed on their way out, where that was agreed on.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::config::Config;
+use super::deadlines::Deadlines;
+use super::entry::Entry;
+use super::shared_message::Frame;
+use super::upkeep::find;
+use super::{Peer, PeerId, Peers, SendStatus, SharedMessage};
+use crate::Compression;
+use crate::handshake::DeflateOptions;
+use crate::protocol::{
+    Compress, Compressor, CompressorOptions, DeflateParameters, Header, Message,
+};
+
+/// What a loop needs for compressing.
+#[derive(Default)]
+pub(super) struct Deflating {
+    /// The compressors that have no context, and so are everyone's: one for each size of window.
+    #[expect(clippy::vec_box, reason = "they are taken out, and put back")]
+    shared: Vec<Box<Compressor>>,
+    /// When to look at peers that have a context of their own.
+    pub(super) releases: Deadlines,
+}
+
+impl Deflating {
+    fn take(&mut self, options: CompressorOptions) -> Box<Compressor> {
+        match self.shared.iter().position(|shared| shared.options() == options) {
+            Some(found) => self.shared.swap_remove(found),
+            None => Box::new(Compressor::new(options)),
+        }
+    }
+}
+
+impl fmt::Debug for Deflating {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deflating").field("shared", &self.shared).finish_non_exhaustive()
+    }
+}
+
+impl Config {
+    /// What to offer and to accept where an application says nothing else.
+    pub(super) fn deflate_options(&self) -> Option<DeflateOptions> {
+        self.compression.map(Compression::options)
+    }
+
+    /// How messages are compressed with peers that agreed to it, even if nothing was said here and
+    /// it was a request that asked for it.
+    pub(super) fn compressing(&self) -> Compression {
+        self.compression.unwrap_or_default()
+    }
+}
+
+impl Peers {
+    /// Sends a message, and says whether it is to be compressed.
+    ///
+    /// To a peer that has not agreed to compress, it is sent as it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wsloop::{Compress, Peer};
+    ///
+    /// fn send_picture(peer: &mut Peer<'_>, jpeg: &[u8]) {
+    ///     peer.send_with(jpeg, Compress::Never);
+    /// }
+    /// ```
+    pub fn send_with<'m>(
+        &mut self,
+        id: PeerId,
+        message: impl Into<Message<'m>>,
+        compress: Compress,
+    ) -> SendStatus {
+        let message = message.into();
+        self.send_compressed(id, message, compress).unwrap_or_else(|| self.send_plain(id, message))
+    }
+
+    /// Notes what was agreed with a peer.
+    pub(super) fn agree_on(&mut self, id: PeerId, agreed: Option<DeflateParameters>) {
+        if let Some(entry) = find(&mut self.entries, id) {
+            entry.deflate = agreed;
+        }
+    }
+
+    /// How messages with the peer are compressed, if it was agreed that they may be.
+    pub fn deflate(&self, id: PeerId) -> Option<DeflateParameters> {
+        self.entry(id)?.deflate
+    }
+
+    /// Sends a message compressed, if that is to be and makes it smaller.
+    #[inline]
+    pub(super) fn send_compressed(
+        &mut self,
+        id: PeerId,
+        message: Message<'_>,
+        compress: Compress,
+    ) -> Option<SendStatus> {
+        let options = self.compressor_options(id, message.len(), compress)?;
+        self.compress_and_send(id, message, options)
+    }
+
+    /// How a message to a peer is compressed, if it is.
+    #[inline]
+    fn compressor_options(
+        &self,
+        id: PeerId,
+        len: usize,
+        compress: Compress,
+    ) -> Option<CompressorOptions> {
+        let entry = self.entry(id)?;
+        let agreed = entry.deflate.filter(|_| entry.is_open())?;
+        let compression = self.config.compressing();
+        let applies = compress.applies(len, compression.shortest());
+        applies.then(|| compression.compressor(agreed, entry.role()))
+    }
+
+    #[inline(never)]
+    fn compress_and_send(
+        &mut self,
+        id: PeerId,
+        message: Message<'_>,
+        options: CompressorOptions,
+    ) -> Option<SendStatus> {
+        let mut compressor = match options.context_takeover {
+            true => self.take_own_compressor(id, options)?,
+            false => self.deflating.take(options),
+        };
+        let status = compressor.compress(message.as_bytes()).map(|payload| {
+            let header = Header::new(message.opcode(), payload.len() as u64);
+            let frame_len = header.encoded_len() + payload.len();
+            self.enqueue_message(id, frame_len, |queue, buffers, masking_key| {
+                let header = Header { rsv: Header::RSV1, masking_key, ..header };
+                queue.push_frame(header, payload, buffers);
+            })
+        });
+        if status == Some(SendStatus::Dropped) {
+            // The peer will not have what the next message would refer to.
+            compressor.restart();
+        }
+        match options.context_takeover {
+            true => self.put_own_compressor(id, compressor),
+            false => self.deflating.shared.push(compressor),
+        }
+        status
+    }
+
+    /// The frame in which a peer is sent a message that others are sent too, if it is compressed.
+    ///
+    /// A payload that is the same for all cannot refer to what one of them was sent before. So where
+    /// there is context takeover, the context begins anew behind it.
+    pub(super) fn compressed_frame<'m>(
+        &mut self,
+        id: PeerId,
+        message: &'m SharedMessage,
+    ) -> Option<&'m Arc<Frame>> {
+        let options = self.compressor_options(id, message.payload().len(), message.compress)?;
+        let alone = CompressorOptions { context_takeover: false, ..options };
+        let frame = message.compressed(alone, |payload, header| {
+            let mut compressor = self.deflating.take(alone);
+            let frame = compressor.compress(payload).map(|payload| Frame::new(header, payload));
+            self.deflating.shared.push(compressor);
+            frame
+        })?;
+        if options.context_takeover
+            && let Some(compressor) = self.own_compressor(id)
+        {
+            compressor.restart();
+        }
+        Some(frame)
+    }
+
+    /// Sends a message that nobody else is sent: with the peer's own context, if it has one.
+    pub(super) fn send_alone(&mut self, id: PeerId, message: &SharedMessage) -> SendStatus {
+        let has_context = self.entry(id).is_some_and(|entry| {
+            entry.deflate.is_some_and(|agreed| agreed.has_context_takeover(entry.role()))
+        });
+        match has_context {
+            true => self.send_with(id, message.message(), message.compress),
+            false => self.send_shared(id, message),
+        }
+    }
+
+    /// The peer's own compressor, to be put back. It is made now if there is none.
+    fn take_own_compressor(
+        &mut self,
+        id: PeerId,
+        options: CompressorOptions,
+    ) -> Option<Box<Compressor>> {
+        let compressor = self.use_contexts(id)?.compressor.take();
+        Some(compressor.unwrap_or_else(|| Box::new(Compressor::new(options))))
+    }
+
+    fn put_own_compressor(&mut self, id: PeerId, compressor: Box<Compressor>) {
+        if let Some(contexts) = find(&mut self.entries, id).and_then(Entry::contexts) {
+            contexts.compressor = Some(compressor);
+        }
+    }
+
+    fn own_compressor(&mut self, id: PeerId) -> Option<&mut Compressor> {
+        find(&mut self.entries, id)?.contexts()?.compressor.as_deref_mut()
+    }
+}
+
+impl Peer<'_> {
+    /// Sends a message, and says whether it is to be compressed: see [`Peers::send_with`].
+    pub fn send_with<'m>(
+        &mut self,
+        message: impl Into<Message<'m>>,
+        compress: Compress,
+    ) -> SendStatus {
+        let id = self.id();
+        self.peers().send_with(id, message, compress)
+    }
+}
