@@ -102,7 +102,7 @@ pub use protocol::{CloseCode, Message, MessageType, Piece, Violation};
 pub use tls::{TlsIdentity, TlsServer};
 
 /// The README's examples are compiled and run with the others. They use all features.
-#[cfg(all(doctest, feature = "client", feature = "event-loop", feature = "json"))]
+#[cfg(all(doctest, feature = "client", feature = "event-loop", feature = "json", feature = "tls"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 

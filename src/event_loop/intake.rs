@@ -150,7 +150,7 @@ impl Intake {
     pub(super) fn turn_away(&mut self, peers: &mut Peers, id: PeerId, refusal: Refusal) {
         let method = match std::mem::take(&mut self.receivers[id.index()]).stage {
             Receiving::Head(head) if head.is_empty() => {
-                return peers.drop_opening(id, |refused| &mut refused.silent);
+                return drop_silent(peers, id);
             }
             Receiving::Head(head) => head.method(),
             Receiving::Decision(undecided) => undecided.method,
@@ -276,7 +276,7 @@ impl Intake {
             #[cfg(feature = "tls")]
             Err(error) if entry.transport.is_broken() => self.fail_tls(peers, id, error),
             Err(_) if matches!(&receiver.stage, Receiving::Head(head) if head.is_empty()) => {
-                peers.drop_opening(id, |refused| &mut refused.silent);
+                drop_silent(peers, id);
             }
             Err(error) => peers.drop_connection(id, CloseCause::Lost(error.kind())),
         }
@@ -390,6 +390,15 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
             self.peers.drop_connection(self.id, CloseCause::Remote);
         }
     }
+}
+
+/// Drops a connection on which no request was begun.
+fn drop_silent(peers: &mut Peers, id: PeerId) {
+    #[cfg(feature = "tls")]
+    if peers.entry(id).is_some_and(|entry| entry.transport.has_begun_tls()) {
+        return peers.drop_opening(id, |refused| &mut refused.tls);
+    }
+    peers.drop_opening(id, |refused| &mut refused.silent);
 }
 
 /// Answers an HTTP request, or a connection that did not get so far as to send one.

@@ -82,6 +82,11 @@ impl TlsStream {
         self.session.is_handshaking() && !self.is_broken()
     }
 
+    /// Whether the other side has begun a handshake, which is not done.
+    pub(super) fn has_begun(&self) -> bool {
+        self.state == State::Handshaking
+    }
+
     /// Whether there may be more to read, of which no event will tell.
     pub(super) fn has_more(&self) -> bool {
         self.unread

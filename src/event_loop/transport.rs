@@ -127,6 +127,12 @@ impl Transport {
         matches!(self, Self::Tls(tls) if tls.is_handshaking())
     }
 
+    /// Whether a TLS handshake was begun, and is not done.
+    #[cfg(feature = "tls")]
+    pub(super) fn has_begun_tls(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.has_begun())
+    }
+
     /// Whether this was to be TLS, and is something else.
     #[cfg(feature = "tls")]
     pub(super) fn is_broken(&self) -> bool {
@@ -244,6 +250,7 @@ fn in_memory(call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     retry_interrupted(call)
 }
 
+#[inline(always)]
 fn retry_interrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match call() {

@@ -106,7 +106,7 @@ impl TlsIdentity {
 impl ResolvesServerCert for TlsIdentity {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let key = hello.server_name().and_then(|name| self.for_name(&hello, name));
-        key.or(self.keys.first()).map(Arc::clone)
+        key.or_else(|| self.keys.first()).map(Arc::clone)
     }
 }
 

@@ -77,7 +77,7 @@ fn the_certificate_of_a_client_is_there_when_it_asks() {
         let (mut script, told) = Script::echo();
         let expected = pair.der();
         script.on_request = Box::new(move |_, request| {
-            assert_eq!(request.tls().unwrap().certificates, [expected.clone()]);
+            assert_eq!(request.tls().unwrap().certificates, std::slice::from_ref(&expected));
             request.upgrade()
         });
         let asked = ClientCertificates::required(clients.roots()).unwrap();

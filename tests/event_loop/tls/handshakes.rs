@@ -168,6 +168,8 @@ fn a_handshake_that_stops_anywhere_is_given_up() {
         client.write_all(&REQUEST.as_bytes()[..20]).unwrap();
         let response = Client::over(client).expect_response(408);
         assert!(response.contains("in time"), "{response}");
+        let refused = stats(&echo.server).refused;
+        assert_eq!((refused.silent, refused.tls, refused.timed_out), (1, 5, 1));
         echo.server.stop();
     }
 }
