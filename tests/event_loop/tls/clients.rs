@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use rcgen::CertificateParams;
 use wsloop::handshake::{ClientRequest, Proxy, WsUrl};
+use wsloop::tls::rustls;
 use wsloop::tls::{CertificateError, TlsError, client_config};
 use wsloop::{Config, Connect, ConnectError, ConnectStep, EventLoop, TlsIdentity};
 
@@ -111,6 +112,30 @@ fn what_is_wrong_with_a_certificate_is_said() {
     (old.not_before, old.not_after) =
         (rcgen::date_time_ymd(2001, 1, 1), rcgen::date_time_ymd(2002, 1, 1));
     check(authority.sign(old).identity(), &authority, CertificateError::Expired);
+}
+
+/// RFC 7301 §3.2: a server chooses from what it is offered. What an application offers is its own
+/// affair, what is spoken is not.
+#[test]
+fn a_server_that_chooses_another_protocol_is_not_asked() {
+    let authority = Authority::new();
+    let pair = authority.pair("localhost");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![pair.der()], pair.private_key())
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let server = listen(Config::new(), Script::echo(), Arc::new(config));
+    let mut config = authority.clients();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let connect = wss(&authority, "localhost", server.addr.port()).tls(Arc::new(config));
+    let error = error(connect, Config::new());
+    let ConnectError::Tls { error, .. } = error else { panic!("{error}") };
+    assert_eq!(error, TlsError::ApplicationProtocol);
+    server.stop();
 }
 
 #[test]
