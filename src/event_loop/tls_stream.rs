@@ -20,6 +20,8 @@ pub(super) struct TlsStream {
     pub(super) remote_addr: Option<SocketAddr>,
     session: Connection,
     state: State,
+    /// The first byte that was received.
+    first: Option<u8>,
     /// Whether the socket may have more to read, as far as can be known without asking.
     unread: bool,
 }
@@ -73,7 +75,14 @@ impl TlsStream {
 
     fn new(socket: Socket, remote_addr: Option<SocketAddr>, mut session: Connection) -> Box<Self> {
         session.set_buffer_limit(Some(MAX_UNSENT));
-        Box::new(Self { socket, remote_addr, session, state: State::New, unread: true })
+        Box::new(Self {
+            socket,
+            remote_addr,
+            session,
+            state: State::New,
+            first: None,
+            unread: true,
+        })
     }
 
     /// Whether the next read may take long, as cryptography with keys that are not agreed on yet
@@ -124,6 +133,7 @@ impl TlsStream {
     /// `InvalidData`, with what rustls says, if this is not TLS.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.is_broken() {
+            self.unread = false;
             return self.socket.read(buffer);
         }
         // One step of a handshake may take as long as a thousand messages.
@@ -150,17 +160,17 @@ impl TlsStream {
     /// Reads from the socket once, and decrypts what that completes.
     fn read_socket(&mut self) -> io::Result<()> {
         self.unread = false;
-        let mut incoming = Incoming { socket: &mut self.socket, first: None, filled: false };
+        let Self { socket, first, .. } = self;
+        let mut incoming = Incoming { socket, first, filled: false };
         self.session.read_tls(&mut incoming)?;
-        let Incoming { first, filled, .. } = incoming;
-        self.unread = filled;
-        self.process(first)?;
+        self.unread = incoming.filled;
+        self.process()?;
         self.give_back_room();
         Ok(())
     }
 
     /// Decrypts what is complete of what was received, and answers what is TLS's own affair.
-    fn process(&mut self, first: Option<u8>) -> io::Result<()> {
+    fn process(&mut self) -> io::Result<()> {
         let processed = self.session.process_new_packets().and_then(|state| {
             // That it has ended is to be read as well, behind what it has said.
             self.unread |= state.peer_has_closed();
@@ -168,13 +178,15 @@ impl TlsStream {
         });
         let Err(error) = processed else { return Ok(()) };
         // RFC 8446 §5.1: the first byte of a record is between 20 and 24.
-        if self.state == State::New && first.is_some_and(|byte| byte.is_ascii_uppercase()) {
+        if self.first.is_some_and(|byte| byte.is_ascii_uppercase()) {
             self.state = State::Plain;
         } else {
             // An alert, which says why. If there is no room for it, it is not worth waiting.
             let _ = self.send();
             self.state = State::Failed;
         }
+        // What is behind that, no event will tell of.
+        self.unread = true;
         Err(invalid_data(error))
     }
 
@@ -259,7 +271,7 @@ impl TlsStream {
 /// Reads from a socket, and notes what there was.
 struct Incoming<'a> {
     socket: &'a mut Socket,
-    first: Option<u8>,
+    first: &'a mut Option<u8>,
     /// Whether there may be more: see [`SHORT_READ_IS_LAST`](super::intake::SHORT_READ_IS_LAST).
     filled: bool,
 }
@@ -267,7 +279,7 @@ struct Incoming<'a> {
 impl Read for Incoming<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.socket.read(buffer)?;
-        self.first = buffer[..n].first().copied();
+        *self.first = self.first.or(buffer[..n].first().copied());
         self.filled = n == buffer.len() || n == 0 || !super::intake::SHORT_READ_IS_LAST;
         Ok(n)
     }

@@ -126,10 +126,16 @@ fn stats(server: &Server) -> wsloop::Stats {
 #[test]
 fn a_request_in_plain_text_is_answered_in_plain_text() {
     let echo = TlsEcho::new();
-    let mut client = Client::connect(echo.addr());
-    client.write(REQUEST);
-    let response = client.expect_response(400);
-    assert!(response.ends_with("is it wss or https?\n"), "{response}");
+    for len in [1, REQUEST.len()] {
+        let mut client = Client::connect(echo.addr());
+        // Five bytes are the header of a record: then it is known that this is none.
+        for part in REQUEST[..5].as_bytes().chunks(len) {
+            client.write(part);
+        }
+        let _ = client.try_write(&REQUEST[5..]);
+        let response = client.expect_response(400);
+        assert!(response.ends_with("is it wss or https?\n"), "{response}");
+    }
     echo.server.stop();
 }
 
