@@ -45,7 +45,7 @@ fn what_one_peer_does_not_read_waits_and_arrives_whole() {
 }
 
 fn queued(echo: &TlsEcho) -> u64 {
-    let (sender, receiver) = std::sync::mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     echo.server.remote.run(move |peers| sender.send(peers.stats().bytes.queued).unwrap()).unwrap();
     receiver.recv_timeout(crate::common::HANG).unwrap()
 }

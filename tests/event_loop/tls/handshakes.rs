@@ -129,7 +129,7 @@ fn a_request_in_plain_text_is_answered_in_plain_text() {
     for len in [1, REQUEST.len()] {
         let mut client = Client::connect(echo.addr());
         // Five bytes are the header of a record: then it is known that this is none.
-        for part in REQUEST[..5].as_bytes().chunks(len) {
+        for part in REQUEST.as_bytes()[..5].chunks(len) {
             client.write(part);
         }
         let _ = client.try_write(&REQUEST[5..]);
