@@ -11,7 +11,7 @@ use std::io::{Write, stdout};
 use std::time::Duration;
 
 use lexopt::prelude::*;
-use wsloop::{Answer, EventLoop, Handler, IncomingRequest, Message, Peer, Peers, Response};
+use wsloop::{Answer, Config, EventLoop, Handler, IncomingRequest, Message, Peer, Peers, Response};
 
 struct Broadcast;
 
@@ -30,8 +30,8 @@ impl Handler for Broadcast {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Some(listen) = parse_arguments()? else { return Ok(()) };
-    let mut event_loop = EventLoop::new()?;
+    let Some((listen, config)) = parse_arguments()? else { return Ok(()) };
+    let mut event_loop = EventLoop::with_config(config)?;
     let addr = event_loop.listen(&listen).map_err(|error| format!("{listen}: {error}"))?;
     let remote = event_loop.remote();
     ctrlc::set_handler(move || remote.shutdown(Duration::from_secs(3)))?;
@@ -41,19 +41,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Returns where to listen, unless it was only asked for help.
-fn parse_arguments() -> Result<Option<String>, lexopt::Error> {
+/// Returns where to listen and how, unless it was only asked for help.
+fn parse_arguments() -> Result<Option<(String, Config)>, lexopt::Error> {
     let mut listen = "127.0.0.1:9001".to_owned();
+    let mut config = Config::new();
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
             Long("listen") => listen = parser.value()?.string()?,
+            #[cfg(feature = "deflate")]
+            Long("deflate") => config = config.compression(wsloop::Compression::shared()),
             Short('h') | Long("help") => {
-                println!("usage: broadcast [--listen ADDR]");
+                println!("usage: broadcast [--listen ADDR] [--deflate]");
                 return Ok(None);
             }
             _ => return Err(argument.unexpected()),
         }
     }
-    Ok(Some(listen))
+    Ok(Some((listen, config)))
 }

@@ -105,7 +105,9 @@ const USAGE: &str = "usage: echo [--listen ADDR] [--max-message BYTES] [--subpro
   --max-message BYTES   the largest message that is accepted [16777216]
   --subprotocol NAME    one that is spoken if the client offers it, the preferred one first
   --deflate[=POLICY]    compress messages if the client offers it: each by itself with the policy
-                        `shared` [shared], with reference to those before it with `dedicated`
+                        `shared` [shared], with reference to those before it with `dedicated`.
+                        Behind it there may be, separated by commas: window-bits=N, level=N,
+                        memory-level=N, threshold=BYTES, release-after=SECONDS
   --tls-cert FILE       the certificate and those that vouch for it, in PEM: wss instead of ws
   --tls-key FILE        its private key, in PEM";
 
@@ -141,13 +143,29 @@ impl Arguments {
     }
 }
 
-/// Which policy `--deflate` asks for: shared, if it does not say.
+/// What `--deflate` asks for: shared, if it does not say.
 #[cfg(feature = "deflate")]
 fn policy(parser: &mut lexopt::Parser) -> Result<Compression, lexopt::Error> {
-    let Some(policy) = parser.optional_value() else { return Ok(Compression::shared()) };
-    policy.parse_with(|policy| match policy {
-        "shared" => Ok(Compression::shared()),
-        "dedicated" => Ok(Compression::dedicated()),
-        _ => Err("the policies are: shared, dedicated"),
-    })
+    let Some(value) = parser.optional_value() else { return Ok(Compression::shared()) };
+    let value = value.string()?;
+    let mut settings = value.split(',');
+    let mut compression = match settings.next() {
+        Some("shared") => Compression::shared(),
+        Some("dedicated") => Compression::dedicated(),
+        _ => return Err("the policies are: shared, dedicated".into()),
+    };
+    for setting in settings {
+        let (name, number) = setting.split_once('=').ok_or("a setting has a value")?;
+        let number: u32 = number.parse().map_err(|_| "the value of a setting is a number")?;
+        let small = u8::try_from(number).unwrap_or(u8::MAX);
+        compression = match name {
+            "window-bits" => compression.window_bits(small),
+            "level" => compression.level(small),
+            "memory-level" => compression.memory_level(small),
+            "threshold" => compression.threshold(number as usize),
+            "release-after" => compression.release_after(Some(Duration::from_secs(number.into()))),
+            _ => return Err("there is no such setting".into()),
+        };
+    }
+    Ok(compression)
 }

@@ -76,7 +76,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to a `ws` URL, with the defaults of [`Connector`].
+    /// Connects to a `ws` URL, or with the feature `tls` to a `wss` one, with the defaults of
+    /// [`Connector`].
     ///
     /// # Errors
     ///

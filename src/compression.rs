@@ -5,9 +5,9 @@ use std::time::Duration;
 use crate::handshake::DeflateOptions;
 #[cfg(feature = "client")]
 use crate::protocol::Connection;
-use crate::protocol::DeflateParameters;
 #[cfg(feature = "event-loop")]
 use crate::protocol::{CompressorOptions, Role};
+use crate::protocol::{DEFAULT_LEVEL, DEFAULT_MEMORY_LEVEL, DeflateParameters};
 
 /// How messages are compressed, with those who agree to it: permessage-deflate, RFC 7692.
 ///
@@ -18,8 +18,10 @@ use crate::protocol::{CompressorOptions, Role};
 ///   no more memory than without compression.
 /// * [`dedicated`](Self::dedicated): context takeover. Messages refer to those before them, which
 ///   makes short ones that resemble each other a good deal smaller. A connection then has a
-///   compressor of its own once it is sent a message, which takes 300 KB, and a decompressor
-///   once it has sent one, which takes 80 KB.
+///   compressor of its own once it is sent a message, which allocates 380 KB, and a decompressor
+///   once it has sent one, which allocates 80 KB. As not all of that is touched at once, it comes to
+///   370 KB after 1 KiB each way. With 10 [window bits](Self::window_bits) and a
+///   [memory level](Self::memory_level) of 1 it is 190 KB.
 ///
 /// What is received is measured inflated, and inflated no further than the limit for messages
 /// allows. Messages that are sent in fragments are not compressed, nor are control frames (RFC 7692
@@ -47,8 +49,8 @@ impl Compression {
         Self {
             context_takeover: false,
             window_bits: 15,
-            level: 6,
-            memory_level: 8,
+            level: DEFAULT_LEVEL,
+            memory_level: DEFAULT_MEMORY_LEVEL,
             threshold: crate::protocol::DEFAULT_THRESHOLD,
             release_after: None,
         }
@@ -64,7 +66,8 @@ impl Compression {
     /// Sets how far back messages refer, in both directions, as the base-2 logarithm of a number of
     /// bytes: 9 to 15. Default: 15, which is 32 KiB.
     ///
-    /// Less saves some of a dedicated compressor's memory, 130 KB at most, and compresses less.
+    /// Less saves some of a dedicated compressor's memory, 65 KB with 14 and 130 KB with 9, and
+    /// compresses less. A decompressor always takes the same.
     /// Messages shorter than the window are not affected where each is compressed by itself. A
     /// client that does not know of this parameter sends with 15 all the same.
     ///
@@ -78,7 +81,11 @@ impl Compression {
         self
     }
 
-    /// Sets how hard to try, 1 to 9. Default: 6, as zlib does.
+    /// Sets how hard to try, 1 to 9. Default: 4.
+    ///
+    /// On text, JSON and binary data, 6, which is zlib's default, takes up to half as long again and
+    /// makes messages 4 % smaller at most. 1 takes less than half as long as 4, and makes messages a
+    /// quarter to a half larger.
     ///
     /// # Panics
     ///
@@ -91,6 +98,9 @@ impl Compression {
     }
 
     /// Sets how much memory to use beside the window, 1 to 9. Default: 8, as zlib does.
+    ///
+    /// That is 115 KB, and 1 KB with 1: each level takes twice what the one before it does.
+    /// What is less than 8 makes long messages larger, and takes longer for them.
     ///
     /// # Panics
     ///
@@ -116,7 +126,8 @@ impl Compression {
     /// connection has of its own, or `None` for never, which is the default.
     ///
     /// The compressor is freed, and begins anew. Of the decompressor, what messages to come may
-    /// still refer to is kept: no more than the client's window, which is 32 KiB at most.
+    /// still refer to is kept: no more than the client's window, which is 32 KiB at most. How much of
+    /// that the process gives back to the system is for the allocator to say.
     #[must_use]
     pub const fn release_after(mut self, time: Option<Duration>) -> Self {
         self.release_after = time;

@@ -32,8 +32,6 @@ mod wire;
 #[cfg(feature = "client")]
 pub(crate) use self::{connection::keep_little, decoder::Ready};
 
-#[cfg(all(feature = "deflate", any(feature = "client", feature = "event-loop")))]
-pub(crate) use self::connection::DEFAULT_THRESHOLD;
 #[cfg(feature = "deflate")]
 pub use self::deflate::{Compress, Compressor, CompressorOptions, Decompressor, DeflateParameters};
 pub use self::{
@@ -44,6 +42,11 @@ pub use self::{
     frame::{Header, Opcode},
     message::{Message, MessageType, Piece},
     violation::Violation,
+};
+#[cfg(all(feature = "deflate", any(feature = "client", feature = "event-loop")))]
+pub(crate) use self::{
+    connection::DEFAULT_THRESHOLD,
+    deflate::{DEFAULT_LEVEL, DEFAULT_MEMORY_LEVEL},
 };
 
 /// Which of the two endpoints this one is.

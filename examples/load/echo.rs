@@ -11,9 +11,12 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use super::Options;
-use super::client::{self, Echo, TIMEOUT};
+use super::client::{self, Echo, Offer, TIMEOUT};
 
 pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    if options.deflate == Some(Offer::Dedicated) {
+        return Err("echo knows the replies in advance, so it takes --deflate=shared".into());
+    }
     let mut load = Load::new(options)?;
     // Before anything is counted: pools fill, tables grow, caches warm.
     load.exchange(options.messages / 10)?;
@@ -61,14 +64,15 @@ impl Load {
     fn new(options: &Options) -> Result<Self, Box<dyn Error>> {
         let poll = Poll::new()?;
         let mut connections = Vec::new();
-        for stream in client::open(options.server, options.connections)? {
+        let mut streams = client::open(options.server()?, options.connections, options.deflate)?;
+        let echo = Echo::agree(options, &mut streams[0])?;
+        for stream in streams {
             stream.set_nonblocking(true)?;
             let mut stream = TcpStream::from_std(stream);
             let both = Interest::READABLE | Interest::WRITABLE;
             poll.registry().register(&mut stream, Token(connections.len()), both)?;
             connections.push(Connection { stream, owed: 0, sent: 0, received: 0 });
         }
-        let echo = Echo::new(options.size);
         Ok(Self {
             poll,
             connections,

@@ -9,8 +9,10 @@ use super::Options;
 use super::client::{self, Echo};
 
 pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    let message = Echo::new(options.size);
-    let mut streams = client::open(options.server, options.connections)?;
+    // There is nobody else yet when the reply is learned.
+    let mut streams = client::open(options.server()?, 1, options.deflate)?;
+    let message = Echo::agree(options, &mut streams[0])?;
+    streams.extend(client::open(options.server()?, options.connections - 1, options.deflate)?);
     let mut received = vec![0; message.reply.len()];
     let mut slowest = Duration::ZERO;
 

@@ -21,7 +21,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let to_send = flood.request.len() * options.messages;
 
     let [flooder, mut other] =
-        client::open(options.server, 2)?.try_into().map_err(|_| "two were opened")?;
+        client::open(options.server()?, 2, None)?.try_into().map_err(|_| "two were opened")?;
     echo.round_trip(&mut other)?;
     let before = process.memory()?;
 

@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 
 use super::Options;
 use super::client::{self, Echo, TIMEOUT};
+use super::process::Process;
 
 pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let process = options.process()?;
-    let (count, echo) = (options.connections, Echo::new(options.size));
+    let count = options.connections;
 
     let descriptors = process.descriptors()?;
     // What is taken with the first connection is not for each of them.
-    let mut streams = client::open(options.server, 1)?;
-    echo.round_trip(&mut streams[0])?;
+    let mut streams = client::open(options.server()?, 1, options.deflate)?;
+    let echo = Echo::agree(options, &mut streams[0])?;
     let before = process.memory()?;
     println!("{:<28}{:>12}{:>12}", "bytes per connection", "resident", "anonymous");
     let report = |stage: &str| -> Result<usize, Box<dyn Error>> {
@@ -26,12 +27,16 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         Ok(resident)
     };
 
-    streams.extend(client::open(options.server, count)?);
+    streams.extend(client::open(options.server()?, count, options.deflate)?);
     let idle = report("open")?;
-    for stream in &mut streams {
+    for stream in &mut streams[1..] {
         echo.round_trip(stream)?;
     }
     let used = report("after one message each")?;
+    if options.releases {
+        wait_until_smaller(process)?;
+        report("after that is released")?;
+    }
     let busy = process.memory()?;
     for stream in streams {
         client::close(stream)?;
@@ -48,8 +53,26 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         Some(limit) if idle.max(used) > limit => {
             Err(format!("more than {limit} bytes for each connection").into())
         }
+        _ if used < options.least => {
+            Err(format!("less than {} bytes for each connection", options.least).into())
+        }
         _ => Ok(()),
     }
+}
+
+/// Waits until a process has given up memory, and gives up no more.
+fn wait_until_smaller(process: Process) -> Result<(), Box<dyn Error>> {
+    let (start, before) = (Instant::now(), process.memory()?.resident);
+    let mut last = before;
+    while start.elapsed() < TIMEOUT {
+        thread::sleep(Duration::from_millis(500));
+        let now = process.memory()?.resident;
+        if now < before && now == last {
+            return Ok(());
+        }
+        last = now;
+    }
+    Err("the server has released nothing".into())
 }
 
 /// Waits for what the server will do without telling.

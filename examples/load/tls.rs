@@ -72,7 +72,7 @@ fn burst(
 ) -> Result<(), Box<dyn Error>> {
     let mut waiting = Vec::new();
     for _ in 0..STORM {
-        let stream = TcpStream::connect(options.server)?;
+        let stream = TcpStream::connect(options.server()?)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         let mut hello = Vec::new();
         session(config)?.write_tls(&mut hello)?;
@@ -145,13 +145,13 @@ fn open(
 ) -> Result<Vec<Secured>, Box<dyn Error>> {
     let mut streams = Vec::with_capacity(count);
     for _ in 0..count {
-        let socket = TcpStream::connect(options.server)?;
+        let socket = TcpStream::connect(options.server()?)?;
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(TIMEOUT))?;
         socket.set_write_timeout(Some(TIMEOUT))?;
         let mut stream = StreamOwned::new(session(config)?, socket);
         stream.write_all(client::REQUEST)?;
-        client::finish_handshake(&mut stream)?;
+        client::finish_handshake(&mut stream, None)?;
         streams.push(stream);
     }
     Ok(streams)

@@ -86,3 +86,21 @@ impl fmt::Display for CloseCause {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 6455 §7.1.6 lets a reason be any text: a line break, or what a terminal obeys.
+    #[test]
+    fn what_is_logged_of_a_reason_stays_on_its_line() {
+        let reason = "bye\r\n2026 INFO all is well \u{1b}[2J\u{202e}\u{2028}";
+        let close = Close { code: 4000, reason, clean: true, cause: CloseCause::Remote };
+        let logged = close.to_string();
+        assert_eq!(
+            logged,
+            "4000 (clean; the peer closed): \
+             \"bye\\r\\n2026 INFO all is well \\u{1b}[2J\\u{202e}\\u{2028}\""
+        );
+    }
+}

@@ -24,6 +24,14 @@ impl Entry {
     pub(super) fn contexts(&mut self) -> Option<&mut Contexts> {
         self.particulars.as_mut()?.contexts.as_deref_mut()
     }
+
+    /// Gives that up, where nothing more is compressed: until its socket is closed, the peer may take
+    /// its time.
+    pub(super) fn forget_contexts(&mut self) {
+        if let Some(particulars) = &mut self.particulars {
+            particulars.contexts = None;
+        }
+    }
 }
 
 impl Peers {
@@ -66,7 +74,12 @@ impl Peers {
 
 impl EventLoop {
     /// Gives up what peers have of their own and have not used for long.
+    #[inline]
     pub(super) fn release_contexts(&mut self) {
+        // In most loops nobody ever is to be looked at.
+        if self.peers.deflating.releases.next().is_none() {
+            return;
+        }
         while let Some(id) = self.peers.release_next() {
             self.intake.condense(id);
         }

@@ -65,8 +65,11 @@ impl DecoderPool {
     pub(super) fn give(&mut self, role: Role, mut assembler: Box<Assembler>) {
         let decoder = &mut assembler.decoder;
         #[cfg(feature = "deflate")]
-        if let Some(decompressor) = decoder.reclaim_decompressor() {
-            self.decompressor = Some(decompressor);
+        if decoder.inflates() {
+            if let Some(decompressor) = decoder.reclaim_decompressor() {
+                self.decompressor = Some(decompressor);
+            }
+            decoder.set_deflate(None);
         }
         let buffer = decoder.reclaim_buffer().unwrap_or_default();
         let capacity = buffer.capacity();
@@ -88,39 +91,47 @@ impl DecoderPool {
 
 #[cfg(feature = "deflate")]
 impl DecoderPool {
-    /// Prepares a decoder that was handed out for what was agreed on with its peer.
-    pub(super) fn prepare(
-        &mut self,
-        mut assembler: Box<Assembler>,
-        agreed: Option<DeflateParameters>,
-    ) -> Box<Assembler> {
+    /// Lends a decoder what it may need to inflate, and to put together, what arrives.
+    pub(super) fn lend(&mut self, assembler: &mut Assembler) {
         let decoder = &mut assembler.decoder;
-        decoder.set_deflate(agreed);
-        if agreed.is_some()
-            && !decoder.expects_context()
+        if decoder.lacks_decompressor()
             && let Some(decompressor) = self.decompressor.take()
         {
             decoder.lend_decompressor(decompressor);
         }
-        assembler
-    }
-
-    /// Lends a buffer to a decoder that is kept for its context.
-    pub(super) fn lend_buffer(&mut self, assembler: &mut Assembler) {
-        assembler.decoder.lend_buffer(std::mem::take(&mut self.buffer));
-    }
-
-    /// Takes that back, so that the peer holds nothing but the context.
-    pub(super) fn reclaim_buffer(&mut self, assembler: &mut Assembler) {
-        let buffer = assembler.decoder.reclaim_buffer().unwrap_or_default();
-        if buffer.capacity() <= MAX_SPARE_BYTES {
-            self.buffer = buffer;
+        if decoder.lacks_buffer() {
+            decoder.lend_buffer(std::mem::take(&mut self.buffer));
         }
+    }
+
+    /// Takes back what a decoder does not need that is kept for its peer: in the middle of a header,
+    /// or for its context. A large message, a byte of the next one and then nothing would otherwise
+    /// be a cheap way to make us hold a lot of memory.
+    pub(super) fn reclaim(&mut self, mut assembler: Box<Assembler>) -> Box<Assembler> {
+        let decoder = &mut assembler.decoder;
+        if !decoder.inflates() {
+            return assembler;
+        }
+        if let Some(decompressor) = decoder.reclaim_decompressor() {
+            self.decompressor = Some(decompressor);
+        }
+        match decoder.reclaim_buffer() {
+            Some(buffer) if buffer.capacity() <= MAX_SPARE_BYTES => self.buffer = buffer,
+            Some(_) => {}
+            None => decoder.shrink_buffer(),
+        }
+        assembler
     }
 }
 
 #[cfg(feature = "deflate")]
 impl Assembler {
+    /// Has a decoder that was handed out inflate what was agreed on with its peer.
+    pub(super) fn prepare(mut self: Box<Self>, agreed: DeflateParameters) -> Box<Self> {
+        self.decoder.set_deflate(Some(agreed));
+        self
+    }
+
     /// Counts what the message in progress takes, and returns what all of them do.
     pub(super) fn count(&mut self) -> usize {
         self.share.set(self.decoder.inflating_bytes())

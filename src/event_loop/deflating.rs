@@ -21,6 +21,8 @@ pub(super) struct Deflating {
     /// The compressors that have no context, and so are everyone's: one for each size of window.
     #[expect(clippy::vec_box, reason = "they are taken out, and put back")]
     shared: Vec<Box<Compressor>>,
+    /// Whether any peer ever agreed to compress. Where none did, nothing else is asked.
+    pub(super) agreed_on: bool,
     /// When to look at peers that have a context of their own.
     pub(super) releases: Deadlines,
 }
@@ -81,6 +83,7 @@ impl Peers {
     pub(super) fn agree_on(&mut self, id: PeerId, agreed: Option<DeflateParameters>) {
         if let Some(entry) = find(&mut self.entries, id) {
             entry.deflate = agreed;
+            self.deflating.agreed_on |= agreed.is_some();
         }
     }
 
@@ -97,6 +100,9 @@ impl Peers {
         message: Message<'_>,
         compress: Compress,
     ) -> Option<SendStatus> {
+        if !self.deflating.agreed_on {
+            return None;
+        }
         let options = self.compressor_options(id, message.len(), compress)?;
         self.compress_and_send(id, message, options)
     }
@@ -155,6 +161,9 @@ impl Peers {
         id: PeerId,
         message: &'m SharedMessage,
     ) -> Option<&'m Arc<Frame>> {
+        if !self.deflating.agreed_on {
+            return None;
+        }
         let options = self.compressor_options(id, message.payload().len(), message.compress)?;
         let alone = CompressorOptions { context_takeover: false, ..options };
         let frame = message.compressed(alone, |payload, header| {

@@ -108,11 +108,11 @@ impl SharedMessage {
         options: CompressorOptions,
         mut compress: impl FnMut(&[u8], Header) -> Option<Frame>,
     ) -> Option<&Arc<Frame>> {
-        let (header, payload) = self.frame.parts();
-        let header = Header { rsv: Header::RSV1, ..header };
         let mut place = &self.frame.compressed;
         loop {
             let found = place.get_or_init(|| {
+                let (header, payload) = self.frame.parts();
+                let header = Header { rsv: Header::RSV1, ..header };
                 let frame = compress(payload, header).map(Arc::new);
                 Box::new(Compressed { options, frame, next: OnceLock::new() })
             });
@@ -250,5 +250,50 @@ mod tests {
     fn a_clone_is_the_same_frame() {
         let message = SharedMessage::from("once");
         assert!(Arc::ptr_eq(message.frame(), SharedMessage::from(&message).frame()));
+    }
+
+    #[cfg(feature = "deflate")]
+    fn options(window_bits: u8) -> CompressorOptions {
+        let parameters = crate::protocol::DeflateParameters::default();
+        let options = CompressorOptions::new(parameters, crate::protocol::Role::Server);
+        CompressorOptions { context_takeover: false, window_bits, ..options }
+    }
+
+    #[cfg(feature = "deflate")]
+    #[test]
+    fn it_is_compressed_once_for_all_who_agreed_to_the_same_in_whatever_thread() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        let message = SharedMessage::from("compress me");
+        let calls = AtomicUsize::new(0);
+        let compress = |message: &SharedMessage, bits: u8| {
+            let frame = message.compressed(options(bits), |payload, header| {
+                calls.fetch_add(1, Ordering::Relaxed);
+                assert_eq!((payload, header.rsv), (&b"compress me"[..], Header::RSV1));
+                // One of them is of no use.
+                (bits != 12).then(|| Frame::new(header, &[bits]))
+            });
+            assert_eq!(frame.is_none(), bits == 12);
+            assert!(frame.is_none_or(|frame| frame.bytes() == [0xC1, 1, bits]));
+            frame.map(Arc::as_ptr)
+        };
+        let first: Vec<_> = (9..=15).map(|bits| compress(&message, bits)).collect();
+        let clone = message.clone().compress(Compress::Always);
+        assert!(first.iter().copied().eq((9..=15).map(|bits| compress(&clone, bits))));
+        assert_eq!(calls.load(Ordering::Relaxed), 7);
+
+        // At the same time, and in whatever order.
+        let message = SharedMessage::from("compress me");
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let (message, compress) = (message.clone(), &compress);
+                scope.spawn(move || {
+                    for i in 0..700 {
+                        compress(&message, 9 + (i * (thread + 1) % 7) as u8);
+                    }
+                });
+            }
+        });
+        assert_eq!(calls.load(Ordering::Relaxed), 14);
     }
 }

@@ -107,6 +107,8 @@ impl Peers {
         let Self { entries, buffers, now, open, opening, connecting, .. } = self;
         if let Some(entry) = find(entries, id) {
             entry.cut_message(buffers);
+            #[cfg(feature = "deflate")]
+            entry.forget_contexts();
             *opening -= usize::from(entry.is_opening());
             *connecting -= usize::from(entry.is_connecting());
             *open -= usize::from(entry.is_peer());

@@ -9,6 +9,8 @@ mod compressor;
 mod decompressor;
 mod parameters;
 
+#[cfg(any(feature = "client", feature = "event-loop"))]
+pub(crate) use self::compressor::{DEFAULT_LEVEL, DEFAULT_MEMORY_LEVEL};
 pub(crate) use self::decompressor::Corrupt;
 pub use self::{
     compress::Compress,

@@ -8,6 +8,8 @@
 mod allocations;
 mod closing;
 mod common;
+#[cfg(feature = "deflate")]
+mod compression;
 mod connecting;
 #[cfg(feature = "event-loop")]
 mod echo;

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use wsloop::{CloseCode, Config, EventLoop, Handler, Message, MessageType, Peer, PeerId};
+use wsloop::{
+    CloseCode, Config, EventLoop, Handler, Message, MessageType, Peer, PeerId, SendStatus,
+};
 
 use super::common::{NEVER, Script, ScriptedServer, Server, Told, turn_until};
 
@@ -162,6 +164,40 @@ fn a_masked_frame_from_a_server_breaks_the_protocol() {
     let (mut event_loop, mut script, told, _) = connected(Config::new(), &server, Script::echo());
     turn_to_the_end(&mut event_loop, &mut script);
     assert_eq!(told.so_far(), ["close 1006 unclean Violation(MaskedFrame)"]);
+    server.join();
+}
+
+/// RFC 6455 §4.1: "the client MUST wait for a response from the server before sending any further
+/// data."
+#[test]
+fn nothing_is_sent_before_the_answer() {
+    let (go, goes) = std::sync::mpsc::channel();
+    let server = ScriptedServer::once(move |client| {
+        let head = client.read_head();
+        goes.recv().unwrap();
+        assert!(!client.has_input(), "there is something behind the request");
+        client.write(super::common::accept(&head));
+        client.expect_masked(0x81, "now");
+        client.end();
+    });
+    let (mut event_loop, (mut script, told)) = client();
+    script.on_open = Box::new(|peer| assert_eq!(peer.send("now"), SendStatus::Queued));
+    let id = event_loop.connect(&server.url()).unwrap();
+    turn_until(&mut event_loop, &mut script, |event_loop, _| {
+        event_loop.peers().stats().bytes.sent > 0
+    });
+    let peers = event_loop.peers();
+    assert_eq!(peers.send(id, "early"), SendStatus::Dropped);
+    assert_eq!(peers.ping(id, b"early"), SendStatus::Dropped);
+    assert_eq!(peers.begin_message(id, MessageType::Text), Ok(SendStatus::Dropped));
+    peers.broadcast("early");
+    // As many turns as it would take to write that.
+    (0..10).for_each(|_| event_loop.turn(&mut script, Some(Duration::ZERO)).unwrap());
+    go.send(()).unwrap();
+    turn_until(&mut event_loop, &mut script, |event_loop, _| {
+        event_loop.peers().stats().closed.total() == 1
+    });
+    assert_eq!(told.so_far(), ["open", "close 1006 unclean EndOfStream"]);
     server.join();
 }
 

@@ -38,6 +38,26 @@ fn a_ping_inside_a_message_is_answered_first() {
     check("89 00", &["ping"], "8A 00");
 }
 
+/// RFC 6455 §5.5.2: a Pong is sent "as soon as is practical". The end of the message may be minutes
+/// away.
+#[test]
+fn a_ping_inside_a_message_is_answered_before_the_message_is_complete() {
+    let server = Server::echo();
+    let mut client = server.open();
+    client.send("01 03 'Hel'  89 02 'hi'");
+    client.expect("8A 02 'hi'");
+    client.send("00 01 'l'  89 00");
+    client.expect("8A 00");
+    client.send("80 01 'o'");
+    client.expect("81 05 'Hello'");
+    for expected in ["ping hi", "ping", "text Hello"] {
+        server.told.expect(expected);
+    }
+    client.close();
+    server.told.expect("close 1000 clean Remote");
+    server.stop();
+}
+
 #[test]
 fn a_pong_that_nobody_asked_for_is_not_answered() {
     check("8A 02 'hi'  8A 00  81 00", &["pong hi", "pong", "text"], "81 00");

@@ -14,6 +14,8 @@ mod client_peers;
 mod closing;
 mod comings_and_goings;
 mod common;
+#[cfg(feature = "deflate")]
+mod compression;
 mod connecting;
 mod echo;
 mod fairness;

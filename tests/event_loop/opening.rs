@@ -435,6 +435,27 @@ fn half_a_request_is_answered_when_its_time_is_up() {
     }
 }
 
+/// A server whose clients trickle has as many of them as they like.
+#[cfg(unix)]
+#[test]
+fn however_slowly_a_request_trickles_in_its_time_does_not_begin_anew() {
+    let (mut script, _told) = Script::echo();
+    let config = Config::new().handshake_timeout(Duration::from_millis(50)).close_timeout(NEVER);
+    let (mut event_loop, door) = Door::new(config);
+    let mut client = door.connect();
+    client.write("GET /");
+    turn_until(&mut event_loop, &mut script, |_, _| {
+        let answered = client.has_input();
+        if !answered {
+            // Never for as long as a handshake may take.
+            let_pass(Duration::from_millis(2));
+            client.write("x");
+        }
+        answered
+    });
+    client.expect_response(408);
+}
+
 #[cfg(unix)]
 #[test]
 fn the_answer_to_head_has_no_body_when_its_time_is_up_either() {

@@ -9,6 +9,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math/rand"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -45,22 +47,31 @@ var cases = map[string]func(){
 	"ping-from-server":    pingFromServer,
 	"pong-unsolicited":    pongUnsolicited,
 	"deflate-declined":    deflateDeclined,
-	"close-1000":          func() { closes(1000, "done") },
-	"close-1001":          func() { closes(1001, "leaving: é") },
-	"close-3000":          func() { closes(3000, "") },
-	"close-4999":          func() { closes(4999, longReason) },
-	"close-none":          func() { closes(websocket.CloseNoStatusReceived, "") },
-	"closed-1000":         func() { isClosed(1000, "done") },
-	"closed-1001":         func() { isClosed(1001, "leaving: é") },
-	"closed-3000":         func() { isClosed(3000, "") },
-	"closed-4999":         func() { isClosed(4999, longReason) },
-	"too-big":             tooBig,
-	"subprotocol-chosen":  subprotocolChosen,
-	"subprotocol-none":    subprotocolNone,
-	"fields":              fields,
-	"origin-refused":      func() { isRefused(echo, "http://elsewhere.example", 403) },
-	"origin-same":         originSame,
-	"not-found":           func() { isRefused(obliging+"/nowhere", "", 404) },
+	// It always asks for messages that are compressed by themselves, and never for a window.
+	"deflate-shared":       func() { deflates("shared/15", "server 15 alone, client 15 alone") },
+	"deflate-dedicated":    func() { deflates("dedicated/15", "server 15 alone, client 15 alone") },
+	"deflate-window-9":     func() { deflates("dedicated/9", "server 9 alone, client 15 alone") },
+	"deflate-server-alone": func() { deflates("dedicated/15", "server 15 alone, client 15 alone") },
+	"deflate-client-alone": func() { deflates("dedicated/12", "server 12 alone, client 15 alone") },
+	"deflate-fragments":    deflateFragments,
+	"deflate-in-order":     deflateInOrder,
+	"deflate-too-big":      deflateTooBig,
+	"close-1000":           func() { closes(1000, "done") },
+	"close-1001":           func() { closes(1001, "leaving: é") },
+	"close-3000":           func() { closes(3000, "") },
+	"close-4999":           func() { closes(4999, longReason) },
+	"close-none":           func() { closes(websocket.CloseNoStatusReceived, "") },
+	"closed-1000":          func() { isClosed(1000, "done") },
+	"closed-1001":          func() { isClosed(1001, "leaving: é") },
+	"closed-3000":          func() { isClosed(3000, "") },
+	"closed-4999":          func() { isClosed(4999, longReason) },
+	"too-big":              tooBig,
+	"subprotocol-chosen":   subprotocolChosen,
+	"subprotocol-none":     subprotocolNone,
+	"fields":               fields,
+	"origin-refused":       func() { isRefused(echo, "http://elsewhere.example", 403) },
+	"origin-same":          originSame,
+	"not-found":            func() { isRefused(obliging+"/nowhere", "", 404) },
 }
 
 func main() {
@@ -254,12 +265,13 @@ func (c client) sendFragments(kind int, data []byte, size int, between func()) {
 	must(writer.Close())
 }
 
-func inOrder() {
-	c := connect(echo)
+func inOrder() { connect(echo).comeBackInOrder("message ") }
+
+func (c client) comeBackInOrder(text string) {
 	sent := make(chan error, 1)
 	go func() {
 		for n := 0; n < 10000; n++ {
-			if err := c.WriteMessage(websocket.TextMessage, []byte(fmt.Sprint("message ", n))); err != nil {
+			if err := c.WriteMessage(websocket.TextMessage, []byte(fmt.Sprint(text, n))); err != nil {
 				sent <- err
 				return
 			}
@@ -267,7 +279,7 @@ func inOrder() {
 		sent <- nil
 	}()
 	for n := 0; n < 10000; n++ {
-		c.expect(fmt.Sprint("message ", n))
+		c.expect(fmt.Sprint(text, n))
 	}
 	must(<-sent)
 	c.finish()
@@ -314,6 +326,116 @@ func deflateDeclined() {
 	payload := strings.Repeat("z", 100)
 	equal(c.ask("ping "+payload), "pong "+payload)
 	c.finish()
+}
+
+// On either side of where a length is encoded in another way, and of DEFLATE's window.
+var sizes = []int{
+	0, 1, 5, 63, 64, 100, 125, 126, 500, 1023, 4096, 32768, 65535, 65536, 100000, 1 << 17,
+}
+
+// Returns text that compresses well, but not to nothing.
+func words(length int) string {
+	chosen, text := rand.New(rand.NewSource(int64(length))), strings.Builder{}
+	for text.Len() < length {
+		fmt.Fprintf(&text, `{"id":%d,"name":"Ada"},`, chosen.Intn(1000))
+	}
+	return text.String()[:length]
+}
+
+// Returns bytes that do not compress.
+func noise(length int) []byte {
+	bytes := make([]byte, length)
+	rand.New(rand.NewSource(int64(length))).Read(bytes)
+	return bytes
+}
+
+// A counted connection tells how many bytes went over it, there and back.
+type counted struct {
+	net.Conn
+	there, back int
+}
+
+func (c *counted) Write(bytes []byte) (int, error) {
+	n, err := c.Conn.Write(bytes)
+	c.there += n
+	return n, err
+}
+
+func (c *counted) Read(bytes []byte) (int, error) {
+	n, err := c.Conn.Read(bytes)
+	c.back += n
+	return n, err
+}
+
+// Connects to where the server agrees to compress, with a buffer for writing of some size.
+func deflating(how string, size int) (client, *counted) {
+	dialer := websocket.Dialer{EnableCompression: true, WriteBufferSize: size}
+	var tcp *counted
+	dialer.NetDial = func(network, address string) (net.Conn, error) {
+		conn, err := net.Dial(network, address)
+		tcp = &counted{Conn: conn}
+		return tcp, err
+	}
+	c := open(obliging+"/deflate/"+how, dialer, nil)
+	return c, tcp
+}
+
+func deflates(how, agreed string) {
+	c, tcp := deflating(how, 0)
+	equal(c.ask("agreed"), agreed)
+	tcp.there, tcp.back = 0, 0
+	total := 0
+	for _, size := range sizes {
+		for _, message := range []any{words(size), []byte(words(size))} {
+			c.send(message)
+			c.expect(message)
+		}
+		total += size
+	}
+	if tcp.there >= total || tcp.back >= total {
+		panic(fmt.Sprintf("%d there and %d back, for 2 times %d", tcp.there, tcp.back, total))
+	}
+	for n := 0; n < 2; n++ {
+		tcp.there, tcp.back = 0, 0
+		c.send(noise(1000))
+		c.expect(noise(1000))
+		equal(tcp.there > 1000 && tcp.back > 1000, true)
+	}
+	c.send(noise(100000))
+	c.expect(noise(100000))
+	c.finish()
+}
+
+func deflateFragments() {
+	c, tcp := deflating("dedicated/15", 100)
+	data, pings, pongs := []byte(words(100000)), 0, 0
+	c.SetPongHandler(func(string) error {
+		pongs++
+		return nil
+	})
+	for n := 0; n < 2; n++ {
+		c.sendFragments(websocket.BinaryMessage, data, 1000, func() {
+			c.control(websocket.PingMessage, []byte("now"))
+			pings++
+		})
+		c.expect(data)
+	}
+	equal(pongs, pings)
+	equal(tcp.there < len(data) && tcp.back < len(data), true)
+	c.finish()
+}
+
+func deflateInOrder() {
+	c, _ := deflating("dedicated/15", 0)
+	c.comeBackInOrder(strings.Repeat("a message that compresses ", 5))
+}
+
+func deflateTooBig() {
+	c, _ := deflating("shared/15", 0)
+	c.send(strings.Repeat("x", 2<<20+1))
+	_, _, err := c.ReadMessage()
+	equal(websocket.IsCloseError(err, websocket.CloseMessageTooBig), true)
+	c.Close()
 }
 
 // The client closes. The server answers with the status code alone.

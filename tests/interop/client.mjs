@@ -111,6 +111,73 @@ async function refusal(url, options) {
   return response.statusCode;
 }
 
+// On either side of where a length is encoded in another way, and of zlib's window.
+const SIZES =
+  [0, 1, 5, 63, 64, 100, 125, 126, 500, 1023, 4096, 32768, 65535, 65536, 100_000, 1 << 17];
+
+/** Numbers that look random: 0 to 65,535, the same each time (Numerical Recipes' generator). */
+function* numbers(seed) {
+  for (;;) {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    yield seed >>> 16;
+  }
+}
+
+/** Text that compresses well, but not to nothing. */
+function words(length) {
+  let text = "";
+  for (const number of numbers(length)) {
+    if (text.length >= length) return text.slice(0, length);
+    text += `{"id":${number % 1000},"name":"Ada"},`;
+  }
+}
+
+/** Bytes that do not compress. */
+function noise(length) {
+  const source = numbers(length);
+  return Buffer.from(Array.from({ length }, () => source.next().value >> 8));
+}
+
+/** Has a message echoed, and returns how many bytes it took, there and back. */
+async function cost(client, message) {
+  const { _socket: tcp } = client.socket;
+  const before = [tcp.bytesWritten, tcp.bytesRead];
+  client.socket.send(message);
+  assert.deepEqual(await client.next(), message);
+  return [tcp.bytesWritten - before[0], tcp.bytesRead - before[1]];
+}
+
+const deflating = (how, asked, talk) => () => connected(`${obliging}/deflate/${how}`, talk, [], {
+  perMessageDeflate: { threshold: 0, ...asked },
+});
+
+const deflates = (how, agreed, asked) => deflating(how, asked, async client => {
+  assert.equal(await client.ask("agreed"), agreed);
+  const thereAndBack = [0, 0], bytes = SIZES.reduce((sum, size) => sum + size);
+  for (const text of SIZES.map(words)) {
+    for (const message of [text, Buffer.from(text)]) {
+      (await cost(client, message)).forEach((took, way) => thereAndBack[way] += took);
+    }
+  }
+  assert(Math.max(...thereAndBack) < bytes, `${thereAndBack} for 2 times ${bytes}`);
+  // What does not compress does so the second time, within reach of the first.
+  for (const size of [200, 1000]) {
+    await cost(client, noise(size));
+    const costs = await cost(client, noise(size));
+    ["client", "server"].forEach((end, way) => {
+      const [, bits, alone] = new RegExp(`${end} (\\d+)( alone)?`).exec(agreed);
+      const inReach = !alone && size < 2 ** bits - 262;
+      assert.equal(costs[way] < 100, inReach, `${costs[way]} of ${size} bytes by the ${end}`);
+    });
+  }
+  await cost(client, noise(100_000));
+});
+
+async function comeBackInOrder(client, text) {
+  for (let n = 0; n < 10_000; n++) client.socket.send(`${text}${n}`);
+  for (let n = 0; n < 10_000; n++) assert.equal(await client.next(), `${text}${n}`);
+}
+
 const TEXT = "wsloop: é € 😀";
 const cases = {
   "text": echoes("a", TEXT),
@@ -135,10 +202,7 @@ const cases = {
     assert.deepEqual(await client.next(), { pong: "now" });
     assert.equal(await client.next(), "one two");
   }),
-  "in-order": () => connected(echo, async client => {
-    for (let n = 0; n < 10_000; n++) client.socket.send(`message ${n}`);
-    for (let n = 0; n < 10_000; n++) assert.equal(await client.next(), `message ${n}`);
-  }),
+  "in-order": () => connected(echo, client => comeBackInOrder(client, "message ")),
   "ping": () => connected(echo, async client => {
     for (const payload of ["", "are you there?", "p".repeat(125)]) {
       client.socket.ping(payload);
@@ -159,6 +223,33 @@ const cases = {
     assert.equal(client.socket.extensions, "");
     assert.equal(await client.ask(`ping ${"z".repeat(100)}`), `pong ${"z".repeat(100)}`);
   }, [], { perMessageDeflate: true }),
+  "deflate-shared": deflates("shared/15", "server 15 alone, client 15 alone"),
+  "deflate-dedicated": deflates("dedicated/15", "server 15, client 15"),
+  "deflate-window-9": deflates("dedicated/9", "server 9, client 9"),
+  "deflate-server-alone": deflates("dedicated/15", "server 15 alone, client 10",
+    { serverNoContextTakeover: true, clientMaxWindowBits: 10 }),
+  "deflate-client-alone": deflates("dedicated/15", "server 10, client 15 alone",
+    { clientNoContextTakeover: true, serverMaxWindowBits: 10 }),
+  "deflate-fragments": deflating("dedicated/15", {}, async client => {
+    const data = Buffer.from(words(100_000)), { _socket: tcp } = client.socket;
+    for (let n = 0; n < 2; n++) {
+      let pings = 0;
+      sendFragments(client.socket, data, 1000, true, () => {
+        client.socket.ping("now");
+        pings++;
+      });
+      while (pings--) assert.deepEqual(await client.next(), { pong: "now" });
+      assert.deepEqual(await client.next(), data);
+    }
+    assert(Math.max(tcp.bytesWritten, tcp.bytesRead) < data.length);
+  }),
+  "deflate-in-order": deflating("dedicated/15", {}, client =>
+    comeBackInOrder(client, "a message that compresses ".repeat(5))),
+  "deflate-too-big": async () => {
+    const client = await Client.open(`${obliging}/deflate/shared/15`, [], { perMessageDeflate: true });
+    client.socket.send("x".repeat((2 << 20) + 1));
+    assert.equal((await client.closed)[0], 1009);
+  },
   "close-1000": closes([1000, "done"], "1000 done", 1000),
   "close-1001": closes([1001, "leaving: é"], "1001 leaving: é", 1001),
   "close-3000": closes([3000], "3000 ", 3000),

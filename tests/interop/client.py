@@ -6,15 +6,22 @@
 
 import asyncio
 import hashlib
+import random
+import re
+import socket
+import struct
 import sys
 from contextlib import asynccontextmanager
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 CASE_LIMIT = 20
 TEXT = "wsloop: é € 😀"
 REASON = "r" * 123
+# On either side of where a length is encoded in another way, and of zlib's window.
+SIZES = [0, 1, 5, 63, 64, 100, 125, 126, 500, 1023, 4096, 32768, 65535, 65536, 100_000, 1 << 17]
 
 
 @asynccontextmanager
@@ -46,6 +53,32 @@ def assert_equal(actual, expected):
 
 def assert_ended(client, code, reason):
     assert_equal((client.close_code, client.close_reason), (code, reason))
+
+
+def words(length):
+    """Text that compresses well, but not to nothing."""
+    chosen = random.Random(length)
+    rows = (f'{{"id":{chosen.randrange(1000)},"name":"Ada é"}},' for _ in range(length // 20 + 1))
+    return "".join(rows).encode()[:length].decode(errors="replace").replace("\ufffd", "x")
+
+
+def noise(length):
+    """Bytes that do not compress."""
+    return random.Random(length).randbytes(length)
+
+
+def traffic(client):
+    """How many bytes went over the connection, there and back, as Linux counts them (`tcp_info`)."""
+    tcp = client.transport.get_extra_info("socket")
+    info = tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 136)
+    return struct.unpack_from("QQ", info, 120)
+
+
+async def cost(client, message):
+    """Has a message echoed, and returns how many bytes it took, there and back."""
+    before = traffic(client)
+    assert_equal(await ask(client, message), message)
+    return [after - before for before, after in zip(before, traffic(client))]
 
 
 class Cases:
@@ -113,15 +146,17 @@ class Cases:
 
     async def in_order(self):
         async with connected(self.echo) as client:
+            await self.come_back_in_order(client, "message ")
 
-            async def send():
-                for n in range(10_000):
-                    await client.send(f"message {n}")
-
-            sending = asyncio.create_task(send())
+    async def come_back_in_order(self, client, text):
+        async def send():
             for n in range(10_000):
-                assert_equal(await client.recv(), f"message {n}")
-            await sending
+                await client.send(f"{text}{n}")
+
+        sending = asyncio.create_task(send())
+        for n in range(10_000):
+            assert_equal(await client.recv(), f"{text}{n}")
+        await sending
 
     async def ping(self):
         async with connected(self.echo) as client:
@@ -145,6 +180,72 @@ class Cases:
             assert_equal(client.response.headers.get("Sec-WebSocket-Extensions"), None)
             assert_equal(client.protocol.extensions, [])
             assert_equal(await ask(client, "ping " + "z" * 100), "pong " + "z" * 100)
+
+    async def deflate_shared(self):
+        await self.deflates("shared/15", "server 15 alone, client 15 alone")
+
+    async def deflate_dedicated(self):
+        await self.deflates("dedicated/15", "server 15, client 15")
+
+    async def deflate_window_9(self):
+        await self.deflates("dedicated/9", "server 9, client 9")
+
+    async def deflate_server_alone(self):
+        asked = {"server_no_context_takeover": True, "client_max_window_bits": 10}
+        await self.deflates("dedicated/15", "server 15 alone, client 10", **asked)
+
+    async def deflate_client_alone(self):
+        asked = {"client_no_context_takeover": True, "server_max_window_bits": 10}
+        await self.deflates("dedicated/15", "server 10, client 15 alone", **asked)
+
+    def deflating(self, how, **asked):
+        asked.setdefault("client_max_window_bits", True)
+        offer = ClientPerMessageDeflateFactory(**asked)
+        return connected(f"{self.obliging}/deflate/{how}", compression=None, extensions=[offer])
+
+    async def deflates(self, how, agreed, **asked):
+        async with self.deflating(how, **asked) as client:
+            assert_equal(await ask(client, "agreed"), agreed)
+            there_and_back = [0, 0]
+            for text in map(words, SIZES):
+                for message in [text, text.encode()]:
+                    took = await cost(client, message)
+                    there_and_back = [sum(pair) for pair in zip(there_and_back, took)]
+            assert max(there_and_back) < sum(SIZES), f"{there_and_back} for 2 times {sum(SIZES)}"
+            # What does not compress does so the second time, within reach of the first.
+            for size in [200, 1000]:
+                await cost(client, noise(size))
+                for end, took in zip(["client", "server"], await cost(client, noise(size))):
+                    bits, alone = re.search(f"{end} ([0-9]+)( alone)?", agreed).groups()
+                    in_reach = not alone and size < 2 ** int(bits) - 262
+                    assert in_reach == (took < 100), f"{took} of {size} bytes by the {end}"
+            await cost(client, noise(100_000))
+
+    async def deflate_fragments(self):
+        data = words(100_000).encode()
+        async with self.deflating("dedicated/15") as client:
+
+            async def fragments():
+                for at in range(0, len(data), 1000):
+                    yield data[at : at + 1000]
+                    await (await client.ping())
+
+            for _ in range(2):
+                await client.send(fragments())
+                assert_equal(await client.recv(), data)
+            assert max(traffic(client)) < len(data)
+
+    async def deflate_in_order(self):
+        async with self.deflating("dedicated/15") as client:
+            await self.come_back_in_order(client, "a message that compresses " * 5)
+
+    async def deflate_too_big(self):
+        factory = ClientPerMessageDeflateFactory()
+        url = f"{self.obliging}/deflate/shared/15"
+        client = await open_client(url, compression=None, extensions=[factory])
+        await client.send("x" * ((2 << 20) + 1))
+        await client.wait_closed()
+        assert_equal(client.close_code, 1009)
 
     async def closes(self, code, reason):
         """The client closes."""

@@ -11,7 +11,12 @@
 //! last close         sends how the latest closing handshake began: by whom, code, reason
 //! ```
 //!
-//! A Pong it tells by a message, "pong PAYLOAD". Any path but `/` is not found.
+//! A Pong it tells by a message, "pong PAYLOAD".
+//!
+//! At the path `/deflate/POLICY/BITS` it compresses, by the policy `shared` or `dedicated` and with
+//! windows of no more than so many bits, and sends back what it is sent. But a text message `agreed`
+//! is answered with what was agreed on: "server 15, client 10 alone", the window bits of each, and
+//! whether it compresses each message by itself. Any other path is not found.
 //!
 //! ```text
 //! --ping-interval SECONDS   when to send Pings of its own, 0 for never [30]
@@ -23,9 +28,10 @@ use std::io::{Write, stdout};
 use std::time::Duration;
 
 use lexopt::prelude::*;
+use wsloop::handshake::{Acceptance, DeflateOptions};
 use wsloop::{
-    Answer, Close, CloseCause, CloseCode, Config, EventLoop, Handler, IncomingRequest, Message,
-    Peer, PeerMap, Peers, ProxyField, Response, TrustedProxies,
+    Answer, Close, CloseCause, CloseCode, Compress, Config, EventLoop, Handler, IncomingRequest,
+    Message, Peer, PeerMap, Peers, ProxyField, Response, TrustedProxies,
 };
 
 /// Small enough that a message beyond it is quickly sent.
@@ -40,6 +46,9 @@ struct Obliging {
 
 impl Handler for Obliging {
     fn on_request(&mut self, _: &mut Peers, request: &IncomingRequest<'_>) -> Answer {
+        if let Some(options) = deflate_options(request.path()) {
+            return Acceptance::new().deflate(options).into();
+        }
         if request.path() != "/" {
             return Response::text(404, "not found\n").into();
         }
@@ -51,6 +60,9 @@ impl Handler for Obliging {
     }
 
     fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>) {
+        if !self.fields.contains(peer.id()) {
+            return echo(peer, message);
+        }
         let Message::Text(text) = message else { return };
         match text.split_once(' ') {
             Some(("field", name)) => {
@@ -93,6 +105,38 @@ impl Obliging {
         let named = fields.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
         named.map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(", ")
     }
+}
+
+/// What the path has it agree to.
+fn deflate_options(path: &str) -> Option<DeflateOptions> {
+    let (policy, bits) = path.strip_prefix("/deflate/")?.split_once('/')?;
+    let (alone, bits) = (policy == "shared", bits.parse().ok()?);
+    Some(DeflateOptions {
+        server_no_context_takeover: alone,
+        client_no_context_takeover: alone,
+        server_max_window_bits: bits,
+        client_max_window_bits: bits,
+    })
+}
+
+/// Sends a message back, or what was agreed on if that is what it asks for.
+fn echo(peer: &mut Peer<'_>, message: Message<'_>) {
+    if message != Message::Text("agreed") {
+        peer.send(message);
+        return;
+    }
+    let id = peer.id();
+    let text = match peer.peers().deflate(id) {
+        Some(agreed) => format!(
+            "server {}{}, client {}{}",
+            agreed.server_max_window_bits,
+            if agreed.server_no_context_takeover { " alone" } else { "" },
+            agreed.client_max_window_bits,
+            if agreed.client_no_context_takeover { " alone" } else { "" },
+        ),
+        None => "nothing".to_owned(),
+    };
+    peer.send_with(text.as_str(), Compress::Never);
 }
 
 /// Closes as "CODE REASON" says.

@@ -31,12 +31,11 @@ pub(in crate::client) struct TlsStream {
 #[derive(Debug)]
 struct State {
     connection: ClientConnection,
-    /// What is being written. A thread that writes has taken it out; for whoever has ended the
-    /// connection, nobody puts it back.
+    /// What is being written. A thread that writes has taken it out, and so has whoever has ended the
+    /// connection.
     sealed: Option<Sealed>,
     /// Why nothing more can be opened, once all before that has been read.
     failure: Option<rustls::Error>,
-    ended: bool,
 }
 
 /// Records on their way to the socket.
@@ -84,7 +83,7 @@ impl TlsStream {
         shake_hands(&socket, &mut connection, deadline)?;
         tls::check_protocol(&connection)?;
         let sealed = Some(Sealed::default());
-        let state = State { connection, sealed, failure: None, ended: false };
+        let state = State { connection, sealed, failure: None };
         Ok(Self { socket, state: Mutex::new(state) })
     }
 
@@ -108,20 +107,16 @@ impl TlsStream {
     pub(in crate::client) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         let mut sealed = self.lock().seal(bytes)?;
         let result = sealed.write(&self.socket);
-        let mut state = self.lock();
-        if !state.ended {
-            state.sealed = Some(sealed);
-        }
+        self.lock().sealed = Some(sealed);
         result
     }
 
     /// Says that nothing more will follow, or why this side gives up, if that can be said at once.
     ///
     /// While another thread is writing, it cannot: the server then learns, as it should, that what it
-    /// got last is cut off. Nothing can be written after this.
+    /// got last is cut off. After this, the socket is to be shut down.
     pub(in crate::client) fn send_close_notify(&self) {
         let mut state = self.lock();
-        state.ended = true;
         let Some(mut sealed) = state.sealed.take() else { return };
         state.connection.send_close_notify();
         sealed.take_records(&mut state.connection);
@@ -145,8 +140,8 @@ impl TlsStream {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Whoever panicked did so in an allocator, and nothing of TLS goes on after that: numbers of
-        // records do not fit any more, and the server notices.
+        // Whoever panicked did so in an allocator. If a record was lost by it, the server notices, as
+        // records are numbered.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -17,7 +17,7 @@ struct Heard {
     alive: bool,
     /// The end of a message, or a piece of one.
     message: bool,
-    /// How much was inflated, in bytes or what takes as long.
+    /// How much was inflated up to the last event, in bytes or what takes as long.
     #[cfg(feature = "deflate")]
     work: u64,
 }
@@ -40,21 +40,20 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         let mut assembler = kept.unwrap_or_else(|| {
             let assembler = self.shared.decoders.take(role, &self.peers.config);
             #[cfg(feature = "deflate")]
-            let assembler = self.shared.decoders.prepare(assembler, entry.deflate);
+            let assembler = match entry.deflate {
+                Some(agreed) => assembler.prepare(agreed),
+                None => assembler,
+            };
             assembler
         });
         #[cfg(feature = "deflate")]
-        if assembler.decoder.has_context() && assembler.decoder.is_between_messages() {
-            self.shared.decoders.lend_buffer(&mut assembler);
+        if assembler.decoder.inflates() {
+            self.shared.decoders.lend(&mut assembler);
         }
         let heard = self.handle_all(&mut assembler.decoder, &mut input);
         #[cfg(feature = "deflate")]
-        if heard.work > 0 && assembler.decoder.has_context() {
-            self.peers.use_contexts(self.id);
-        }
-        #[cfg(feature = "deflate")]
-        if assembler.count() > self.peers.config.limits.inflating {
-            self.fail(CloseCode::TRY_AGAIN_LATER, CloseCause::InflatingLimit);
+        if assembler.decoder.inflates() {
+            self.count_inflated(&mut assembler, heard.work);
         }
 
         let Peers { entries, to_do, now, .. } = &mut *self.peers;
@@ -82,17 +81,29 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
 
     /// Gives back a decoder that need not be kept for the peer.
     fn keep(&mut self, role: Role, assembler: Box<Assembler>) -> Option<Box<Assembler>> {
-        if !assembler.decoder.is_between_messages() {
-            return Some(assembler);
+        let is_any_peers = assembler.decoder.is_between_messages();
+        #[cfg(feature = "deflate")]
+        let is_any_peers = is_any_peers && !assembler.decoder.has_context();
+        if is_any_peers {
+            self.shared.decoders.give(role, assembler);
+            return None;
         }
         #[cfg(feature = "deflate")]
-        if assembler.decoder.has_context() {
-            let mut assembler = assembler;
-            self.shared.decoders.reclaim_buffer(&mut assembler);
-            return Some(assembler);
+        let assembler = self.shared.decoders.reclaim(assembler);
+        Some(assembler)
+    }
+
+    /// Notes what was inflated, and ends what takes too much.
+    #[cfg(feature = "deflate")]
+    fn count_inflated(&mut self, assembler: &mut Assembler, work: u64) {
+        let work = work + assembler.decoder.take_work();
+        // Pings and Pongs are heard from those as well who have nothing else to say.
+        if work > 0 && assembler.decoder.has_context() {
+            self.peers.use_contexts(self.id);
         }
-        self.shared.decoders.give(role, assembler);
-        None
+        if assembler.count() > self.peers.config.limits.inflating {
+            self.fail(CloseCode::TRY_AGAIN_LATER, CloseCause::InflatingLimit);
+        }
     }
 
     /// Handles events until `input` is used up, the peer is congested or throttled, or it is over.
@@ -116,7 +127,7 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
                 return heard;
             }
             #[cfg(feature = "deflate")]
-            {
+            if decoder.inflates() {
                 heard.work += decoder.take_work();
                 if heard.work > MAX_WORK {
                     return heard;

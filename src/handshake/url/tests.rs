@@ -211,7 +211,7 @@ fn references_are_resolved_as_the_examples_of_rfc_3986() {
 }
 
 proptest! {
-    /// R8: no URL that is accepted leads to a line end or a space on the wire.
+    /// RFC 6455 §4.1: no URL that is accepted leads to a line end or a space on the wire.
     #[test]
     fn what_is_accepted_is_safe_to_write(text in "wss?://\\PC{0,8}[\\x00-\\x7f]{0,12}") {
         if let Ok(url) = WsUrl::parse_with_credentials(&text) {

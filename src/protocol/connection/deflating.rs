@@ -37,7 +37,7 @@ impl Connection {
     /// Messages of 64 bytes and more are sent compressed, if that makes them smaller or the
     /// compressor keeps its context; see
     /// [`compression_threshold`](Self::compression_threshold). Messages in pieces are sent as they
-    /// are. The compressor takes up to 400 KB from the first message that it compresses on,
+    /// are. The compressor takes 380 KB from the first message that it compresses on,
     /// and the decompressor some 80 KB. To share one of each between many connections, use a
     /// [`Decoder`](crate::protocol::Decoder) and an [`Encoder`](crate::protocol::Encoder) instead.
     ///
@@ -87,8 +87,8 @@ impl Connection {
         self.sender.send_with(message, compress)
     }
 
-    /// Sets how hard to try, 1 to 9, and how much memory to use for it beside the window, 1 to 9: 6
-    /// and 8 by default, as zlib does.
+    /// Sets how hard to try, 1 to 9, and how much memory to use for it beside the window, 1 to 9: 4
+    /// and 8 by default.
     ///
     /// It has no effect unless compression was [agreed on](Self::deflate) before.
     ///

@@ -14,6 +14,10 @@ pub(super) enum Buffer {
     Binary(Vec<u8>),
 }
 
+/// How much may stay allocated without being in use, in bytes.
+#[cfg(all(feature = "deflate", feature = "event-loop"))]
+const KEPT_CAPACITY: usize = 64 * 1024;
+
 impl Buffer {
     /// Forgets what is in it, but keeps the allocation for a message of this type.
     pub(super) fn begin(&mut self, text: bool) {
@@ -76,6 +80,19 @@ impl Buffer {
     #[cfg(feature = "deflate")]
     pub(super) fn len(&self) -> usize {
         self.message().len()
+    }
+
+    /// Frees most of the allocation if hardly any of it is in use.
+    #[cfg(all(feature = "deflate", feature = "event-loop"))]
+    pub(super) fn shrink(&mut self) {
+        let kept = (2 * self.len()).max(KEPT_CAPACITY);
+        if self.capacity() < 2 * kept {
+            return;
+        }
+        match self {
+            Self::Text(text) => text.shrink_to(kept),
+            Self::Binary(bytes) => bytes.shrink_to(kept),
+        }
     }
 
     pub(super) fn capacity(&self) -> usize {

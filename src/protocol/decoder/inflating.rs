@@ -84,13 +84,40 @@ impl Decoder {
         self.context.is_some()
     }
 
+    /// Returns whether compressed messages are accepted.
+    #[cfg(feature = "event-loop")]
+    pub(crate) const fn inflates(&self) -> bool {
+        self.allowed_rsv != 0
+    }
+
+    /// Returns whether a decompressor that is [lent](Self::lend_decompressor) may be of use.
+    #[cfg(feature = "event-loop")]
+    pub(crate) const fn lacks_decompressor(&self) -> bool {
+        self.inflates() && self.context.is_none() && self.decompressor.is_none()
+    }
+
+    /// Returns whether a buffer that is [lent](Self::lend_buffer) may be of use.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn lacks_buffer(&self) -> bool {
+        self.inflates() && self.message.is_none() && self.buffer.capacity() == 0
+    }
+
+    /// Gives back most of what the buffer has beyond the message that is in progress, if that is not
+    /// compressed: one before it was, and took far more memory than has arrived.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn shrink_buffer(&mut self) {
+        if self.message.is_some_and(|message| !message.compressed) {
+            self.buffer.shrink();
+        }
+    }
+
     /// Returns whether messages to come may refer to some that have been inflated, so that this
     /// decoder has to be kept.
     #[must_use]
     pub const fn has_context(&self) -> bool {
-        let ended = matches!(self.state, State::Ended);
-        let some = self.decompressor.is_some() || self.remembered.is_some();
-        some && self.context.is_some() && !ended
+        self.context.is_some()
+            && (self.decompressor.is_some() || self.remembered.is_some())
+            && !matches!(self.state, State::Ended)
     }
 
     /// Gives up the decompressor, and keeps what messages to come may refer to: no more than the

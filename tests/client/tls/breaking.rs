@@ -80,15 +80,13 @@ fn a_server_that_does_not_end_tls_is_told_so_by_the_client() {
     });
 }
 
-/// The server gets the alert that says so.
+/// What came before it is received, and the server gets the alert that says so.
 #[test]
 fn a_record_that_was_changed_on_the_way_is_the_end() {
     let script = |mut peer: TlsPeer| {
-        peer.send("81 01 'x'");
-        peer.stream
-            .sock
-            .write_all(b"\x17\x03\x03\x00\x20abcdefghijklmnopqrstuvwxyz012345")
-            .unwrap();
+        let mut records = peer.seal("81 01 'x'");
+        records.extend(b"\x17\x03\x03\x00\x20abcdefghijklmnopqrstuvwxyz012345");
+        peer.stream.sock.write_all(&records).unwrap();
         let error = std::io::Read::read(&mut peer.stream, &mut [0]).unwrap_err();
         let error = error.downcast::<rustls::Error>().unwrap();
         assert_eq!(error, rustls::Error::AlertReceived(AlertDescription::BadRecordMac));

@@ -122,14 +122,19 @@ impl TlsPeer {
         self.stream.sock.shutdown(std::net::Shutdown::Write).unwrap();
     }
 
-    /// Sends frames so that each byte of the records is written alone.
-    pub(crate) fn drip(&mut self, transcript: &str) {
+    /// Seals frames, which are yet to be written.
+    pub(crate) fn seal(&mut self, transcript: &str) -> Vec<u8> {
         self.stream.conn.writer().write_all(&wire(transcript)).unwrap();
         let mut records = Vec::new();
         while self.stream.conn.wants_write() {
             self.stream.conn.write_tls(&mut records).unwrap();
         }
-        for byte in records {
+        records
+    }
+
+    /// Sends frames so that each byte of the records is written alone.
+    pub(crate) fn drip(&mut self, transcript: &str) {
+        for byte in self.seal(transcript) {
             self.stream.sock.write_all(&[byte]).unwrap();
         }
     }

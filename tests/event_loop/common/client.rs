@@ -88,11 +88,16 @@ impl Client {
     }
 
     /// Connects with room for little: whatever the server sends beyond that stays with the server.
-    pub(crate) fn open_small(addr: SocketAddr) -> Self {
+    pub(crate) fn connect_small(addr: SocketAddr) -> Self {
         let socket = socket2::Socket::new(Domain::for_address(addr), Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
         socket.connect(&addr.into()).unwrap();
-        let mut client = Self::over(socket.into());
+        Self::over(socket.into())
+    }
+
+    /// Does so, and shakes hands.
+    pub(crate) fn open_small(addr: SocketAddr) -> Self {
+        let mut client = Self::connect_small(addr);
         client.shake_hands();
         client
     }

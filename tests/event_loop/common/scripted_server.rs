@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 
 use wsloop::handshake::{Acceptance, HeadLimits, Policy, Request};
 
-use super::Client;
+use super::{Client, Socket};
 
 /// What a server does on one connection.
 type Part = dyn FnOnce(&mut Client) + Send;
@@ -59,7 +59,7 @@ impl ScriptedServer {
     }
 }
 
-impl Client {
+impl<S: Socket> Client<S> {
     /// Reads up to the blank line, and no further.
     #[track_caller]
     pub(crate) fn read_head(&mut self) -> String {
@@ -71,7 +71,9 @@ impl Client {
         }
         String::from_utf8(head).unwrap()
     }
+}
 
+impl Client {
     /// Does a server's part of the opening handshake, and returns the request.
     #[track_caller]
     pub(crate) fn let_in(&mut self) -> String {

@@ -3,11 +3,11 @@
 use std::error::Error;
 
 use wsloop::client::{self, Connector};
-use wsloop::handshake::{ClientRequest, Established, Proxy};
-use wsloop::protocol::Event;
+use wsloop::handshake::{ClientRequest, Established};
+use wsloop::protocol::{DeflateParameters, Event};
 use wsloop::{CloseCode, Message};
 
-use super::client::{Client, Failure, LIMIT, MAX_MESSAGE, Received, Redirects};
+use super::client::{Client, Dialer, Failure, LIMIT, MAX_MESSAGE, Received, Redirects};
 
 pub(crate) struct Blocking(client::Client);
 
@@ -15,13 +15,14 @@ impl Blocking {
     pub(crate) fn connect(
         request: &ClientRequest,
         redirects: Redirects,
-        proxy: Option<&Proxy>,
+        dialer: &Dialer,
     ) -> Result<Self, Failure> {
         let mut connector = Connector::new()
             .connect_timeout(LIMIT)
             .read_timeout(Some(LIMIT))
-            .max_message_size(MAX_MESSAGE as u64);
-        if let Some(proxy) = proxy {
+            .max_message_size(MAX_MESSAGE as u64)
+            .compression(dialer.compression);
+        if let Some(proxy) = &dialer.proxy {
             connector = connector.proxy(proxy.clone());
         }
         if let Redirects::Follow = redirects {
@@ -59,6 +60,10 @@ impl Client for Blocking {
 
     fn subprotocol(&self) -> Option<&str> {
         self.0.subprotocol()
+    }
+
+    fn deflate(&self) -> Option<DeflateParameters> {
+        self.0.established().deflate()
     }
 
     fn established(&self) -> Option<&Established> {

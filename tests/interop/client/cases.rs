@@ -7,8 +7,9 @@ use wsloop::handshake::{ClientRequest, WsUrl};
 use wsloop::{CloseCode, Message};
 
 use super::client::{Client, Dialer, Failure, MAX_MESSAGE, Received, Redirects};
+use super::deflate;
 
-type Outcome = Result<(), Box<dyn Error>>;
+pub(super) type Outcome = Result<(), Box<dyn Error>>;
 
 /// Characters of one to four bytes.
 const TEXT: &str = "wsloop: é € 😀";
@@ -17,6 +18,11 @@ const TEXT: &str = "wsloop: é € 😀";
 pub(crate) fn run(dialer: &Dialer, server: &str, case: &str) -> Outcome {
     let case_of = |prefix| case.strip_prefix(prefix);
     let it = Case { dialer, server };
+    if let Some(case) = case_of("deflate-")
+        && case != "unoffered"
+    {
+        return deflate::run(dialer, server, case);
+    }
     match case {
         "text" => it.echoes(["a", TEXT]),
         "binary" => it.echoes([&(0..=255).collect::<Vec<u8>>()]),
@@ -26,7 +32,7 @@ pub(crate) fn run(dialer: &Dialer, server: &str, case: &str) -> Outcome {
         }
         "fragments-text" => it.defragments(4, Message::Text(&TEXT.repeat(20))),
         "fragments-binary" => it.defragments(4096, Message::Binary(&vec![0xa5; 1 << 20])),
-        "in-order" => it.in_order(),
+        "in-order" => it.in_order("message "),
         "ping" => it.ping(),
         "ping-from-server" => it.ping_from_server(),
         "deflate-unoffered" => it.deflate_unoffered(),
@@ -61,9 +67,9 @@ pub(crate) fn run(dialer: &Dialer, server: &str, case: &str) -> Outcome {
     }
 }
 
-struct Case<'a> {
-    dialer: &'a Dialer,
-    server: &'a str,
+pub(super) struct Case<'a> {
+    pub(super) dialer: &'a Dialer,
+    pub(super) server: &'a str,
 }
 
 impl Case<'_> {
@@ -71,7 +77,7 @@ impl Case<'_> {
         Ok(ClientRequest::new(WsUrl::parse(&format!("{}{path}", self.server))?))
     }
 
-    fn connect(&self, path: &str) -> Result<Box<dyn Client>, Box<dyn Error>> {
+    pub(super) fn connect(&self, path: &str) -> Result<Box<dyn Client>, Box<dyn Error>> {
         self.open(&self.request(path)?)
     }
 
@@ -97,7 +103,7 @@ impl Case<'_> {
 
     /// Expects one message and, as the server sends a Ping before each fragment but the first, as many
     /// of them as there are fragments after it.
-    fn defragments(&self, size: usize, message: Message<'_>) -> Outcome {
+    pub(super) fn defragments(&self, size: usize, message: Message<'_>) -> Outcome {
         let mut client = self.connect(&format!("/fragments/{size}"))?;
         client.send(message)?;
         let mut pings = 0;
@@ -116,14 +122,14 @@ impl Case<'_> {
         finish(client)
     }
 
-    fn in_order(&self) -> Outcome {
+    pub(super) fn in_order(&self, text: &str) -> Outcome {
         let mut client = self.connect("/echo")?;
         for batch in (0..10_000).collect::<Vec<_>>().chunks(1000) {
             for n in batch {
-                client.send(Message::Text(&format!("message {n}")))?;
+                client.send(Message::Text(&format!("{text}{n}")))?;
             }
             for n in batch {
-                expect(client.receive()?, Received::Text(format!("message {n}")))?;
+                expect(client.receive()?, Received::Text(format!("{text}{n}")))?;
             }
         }
         finish(client)
@@ -181,7 +187,7 @@ impl Case<'_> {
         finish(client)
     }
 
-    fn too_big(&self) -> Outcome {
+    pub(super) fn too_big(&self) -> Outcome {
         let mut client = self.connect("/echo")?;
         client.send(Message::Binary(&vec![0; MAX_MESSAGE + 1]))?;
         if client.receive().is_ok() {
@@ -239,7 +245,7 @@ impl Case<'_> {
     }
 
     fn credentials(&self) -> Outcome {
-        let authority = self.server.replace("ws://", "ws://wsloop:open%20sesame@");
+        let authority = self.server.replace("://", "://wsloop:open%20sesame@");
         let url = WsUrl::parse_with_credentials(&format!("{authority}/private"))?;
         let mut client = self.open(&ClientRequest::new(url))?;
         let authorization = ask(&mut *client, "field Authorization")?;
@@ -293,7 +299,7 @@ impl Case<'_> {
     }
 }
 
-fn ask(client: &mut dyn Client, text: &str) -> Result<String, Box<dyn Error>> {
+pub(super) fn ask(client: &mut dyn Client, text: &str) -> Result<String, Box<dyn Error>> {
     client.send(text.into())?;
     match client.receive()? {
         Received::Text(answer) => Ok(answer),
@@ -302,12 +308,12 @@ fn ask(client: &mut dyn Client, text: &str) -> Result<String, Box<dyn Error>> {
 }
 
 /// Closes, and expects that nothing else was on its way.
-fn finish(mut client: Box<dyn Client>) -> Outcome {
+pub(super) fn finish(mut client: Box<dyn Client>) -> Outcome {
     expect(client.close(CloseCode::NORMAL, "")?, 1000)
 }
 
 #[track_caller]
-fn expect<T: Debug + PartialEq>(actual: T, expected: T) -> Outcome {
+pub(super) fn expect<T: Debug + PartialEq>(actual: T, expected: T) -> Outcome {
     if actual == expected {
         return Ok(());
     }

@@ -5,7 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use wsloop::handshake::{ClientRequest, Established, Proxy, ServerRefusal};
-use wsloop::{CloseCode, ConnectError, Message};
+use wsloop::protocol::DeflateParameters;
+use wsloop::{CloseCode, Compression, ConnectError, Message};
 
 use super::blocking::Blocking;
 use super::in_loop::InLoop;
@@ -17,9 +18,11 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 pub(crate) const MAX_MESSAGE: usize = 2 << 20;
 
 /// How to get to a server, and with which client.
+#[derive(Clone)]
 pub(crate) struct Dialer {
     pub(crate) make: Make,
     pub(crate) proxy: Option<Proxy>,
+    pub(crate) compression: Option<Compression>,
 }
 
 /// The clients there are.
@@ -55,10 +58,9 @@ impl Dialer {
         request: &ClientRequest,
         redirects: Redirects,
     ) -> Result<Box<dyn Client>, Failure> {
-        let proxy = self.proxy.as_ref();
         Ok(match self.make {
-            Make::Blocking => Box::new(Blocking::connect(request, redirects, proxy)?),
-            Make::InLoop => Box::new(InLoop::connect(request, redirects, proxy)?),
+            Make::Blocking => Box::new(Blocking::connect(request, redirects, self)?),
+            Make::InLoop => Box::new(InLoop::connect(request, redirects, self)?),
         })
     }
 }
@@ -76,6 +78,9 @@ pub(crate) trait Client {
     fn close(&mut self, code: CloseCode, reason: &str) -> Result<u16, Box<dyn Error>>;
 
     fn subprotocol(&self) -> Option<&str>;
+
+    /// How messages are compressed, if it was agreed that they are.
+    fn deflate(&self) -> Option<DeflateParameters>;
 
     /// What the server answered, where that is told.
     fn established(&self) -> Option<&Established>;

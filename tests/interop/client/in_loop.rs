@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::error::Error;
 
-use wsloop::handshake::{ClientRequest, Established, Proxy};
+use wsloop::handshake::{ClientRequest, Established};
+use wsloop::protocol::DeflateParameters;
 use wsloop::{
     Close, CloseCode, Config, Connect, ConnectError, EventLoop, Handler, Message, Peer, PeerId,
     Peers, TimerId,
 };
 
-use super::client::{Client, Failure, LIMIT, MAX_MESSAGE, Received, Redirects};
+use super::client::{Client, Dialer, Failure, LIMIT, MAX_MESSAGE, Received, Redirects};
 
 /// A loop with one peer.
 pub(crate) struct InLoop {
@@ -24,6 +25,7 @@ struct Told {
     /// How it went with the connection.
     connected: Option<Result<(), ConnectError>>,
     subprotocol: Option<String>,
+    deflate: Option<DeflateParameters>,
     received: VecDeque<Result<Received, String>>,
 }
 
@@ -31,16 +33,17 @@ impl InLoop {
     pub(crate) fn connect(
         request: &ClientRequest,
         redirects: Redirects,
-        proxy: Option<&Proxy>,
+        dialer: &Dialer,
     ) -> Result<Self, Failure> {
         let mut connect = Connect::new(request.clone());
-        if let Some(proxy) = proxy {
+        if let Some(proxy) = &dialer.proxy {
             connect = connect.proxy(proxy.clone());
         }
         if let Redirects::Follow = redirects {
             connect = connect.follow_redirects();
         }
-        let config = Config::new().max_message_size(MAX_MESSAGE as u64);
+        let config =
+            Config::new().max_message_size(MAX_MESSAGE as u64).compression(dialer.compression);
         let mut event_loop = EventLoop::with_config(config).map_err(|error| failure(&error))?;
         event_loop.peers().set_timer(LIMIT);
         let peer = event_loop.connect_with(connect)?;
@@ -72,6 +75,8 @@ impl Handler for Told {
     fn on_open(&mut self, peer: &mut Peer<'_>) {
         self.connected = Some(Ok(()));
         self.subprotocol = peer.subprotocol().map(str::to_owned);
+        let id = peer.id();
+        self.deflate = peer.peers().deflate(id);
     }
 
     fn on_connect_error(&mut self, _: &mut Peers, _: PeerId, error: ConnectError) {
@@ -133,6 +138,10 @@ impl Client for InLoop {
 
     fn subprotocol(&self) -> Option<&str> {
         self.told.subprotocol.as_deref()
+    }
+
+    fn deflate(&self) -> Option<DeflateParameters> {
+        self.told.deflate
     }
 
     fn established(&self) -> Option<&Established> {

@@ -21,6 +21,7 @@ use self::client::{Dialer, Failure, Make, Redirects};
 mod blocking;
 mod cases;
 mod client;
+mod deflate;
 mod in_loop;
 
 fn main() -> ExitCode {
@@ -57,7 +58,8 @@ impl Arguments {
             }
         }
         let server = server.ok_or("no server is named")?;
-        Ok(Self { dialer: Dialer { make, proxy }, server, cases, fails })
+        let dialer = Dialer { make, proxy, compression: None };
+        Ok(Self { dialer, server, cases, fails })
     }
 
     /// Returns whether all went well.

@@ -31,7 +31,32 @@ func main() {
 		log.Fatal(err)
 	}
 	fmt.Printf("listening on ws://%s\n", listener.Addr())
-	log.Fatal(http.Serve(listener, http.HandlerFunc(serve)))
+	log.Fatal(http.Serve(counting{listener}, http.HandlerFunc(serve)))
+}
+
+// Accepts connections that count bytes.
+type counting struct{ net.Listener }
+
+type counted struct {
+	net.Conn
+	received, sent int
+}
+
+func (l counting) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	return &counted{Conn: conn}, err
+}
+
+func (c *counted) Read(bytes []byte) (int, error) {
+	n, err := c.Conn.Read(bytes)
+	c.received += n
+	return n, err
+}
+
+func (c *counted) Write(bytes []byte) (int, error) {
+	n, err := c.Conn.Write(bytes)
+	c.sent += n
+	return n, err
 }
 
 func serve(w http.ResponseWriter, r *http.Request) {
@@ -41,6 +66,8 @@ func serve(w http.ResponseWriter, r *http.Request) {
 		talk(w, r, 0, oblige)
 	case "echo":
 		talk(w, r, 0, (*client).WriteMessage)
+	case "counted":
+		talk(w, r, 0, count)
 	case "fragments":
 		size, _ := strconv.Atoi(rest)
 		talk(w, r, size, func(c *client, kind int, data []byte) error {
@@ -140,6 +167,14 @@ func sendFragments(c *client, kind int, data []byte, size int) error {
 		return err
 	}
 	return writer.Close()
+}
+
+func count(c *client, kind int, data []byte) error {
+	if string(data) != "bytes" {
+		return c.WriteMessage(kind, data)
+	}
+	tcp := c.UnderlyingConn().(*counted)
+	return c.say(fmt.Sprint("gorilla ", tcp.received, " ", tcp.sent))
 }
 
 func oblige(c *client, _ int, data []byte) error {

@@ -35,6 +35,7 @@ http.on("upgrade", (request, socket, head) => {
 
   if (name === "") oblige();
   else if (name === "echo") accept((connection, data, binary) => connection.send(data, { binary }));
+  else if (name === "counted") accept(count(socket));
   else if (name === "fragments") accept(sendFragments(Number(rest)));
   else if (name === "private" && request.headers.authorization === CREDENTIALS) oblige();
   else if (name === "private") refuse(401, "who are you?\n", 'WWW-Authenticate: Basic realm="interop"');
@@ -67,6 +68,11 @@ function tell() {
     connection.send(lastClose);
   }
 }
+
+const count = socket => (connection, data, binary) => {
+  if (data.toString() !== "bytes") connection.send(data, { binary });
+  else connection.send(`ws ${socket.bytesRead} ${socket.bytesWritten}`);
+};
 
 const sendFragments = size => (connection, data, binary) => {
   let at = 0;

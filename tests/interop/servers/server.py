@@ -1,7 +1,11 @@
-"""What README.md says, by Python's `websockets`."""
+"""What README.md says, by Python's `websockets`: within TLS, if a certificate and a key are named."""
 
 import asyncio
 import base64
+import socket
+import ssl
+import struct
+import sys
 
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
@@ -10,8 +14,17 @@ CREDENTIALS = "Basic " + base64.b64encode(b"wsloop:open sesame").decode()
 MAX_SIZE = 4 << 20
 
 
+def traffic(connection):
+    """How many bytes were received and sent, as Linux counts them (`tcp_info`)."""
+    tcp = connection.transport.get_extra_info("socket")
+    info = tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 136)
+    sent, received = struct.unpack_from("QQ", info, 120)
+    return received, sent
+
+
 class Server:
-    def __init__(self):
+    def __init__(self, scheme):
+        self.scheme = scheme
         self.last_close = ""
         self.open = set()
         self.closed = asyncio.Condition()
@@ -19,7 +32,7 @@ class Server:
     def answer(self, connection, request):
         """Answers what is not to be a WebSocket connection."""
         match request.path.split("/")[1:]:
-            case ["" | "echo"] | ["fragments", _]:
+            case ["" | "echo" | "counted"] | ["fragments", _]:
                 return None
             case ["private"]:
                 if request.headers.get("Authorization") == CREDENTIALS:
@@ -32,7 +45,7 @@ class Server:
             case ["redirect", "away"]:
                 response = connection.respond(302, "")
                 port = request.headers["Host"].rpartition(":")[2]
-                response.headers["Location"] = f"ws://localhost:{port}/"
+                response.headers["Location"] = f"{self.scheme}://localhost:{port}/"
             case ["refuse", status]:
                 response = connection.respond(int(status), f"refused with {status}\n")
             case _:
@@ -49,6 +62,10 @@ class Server:
             async for message in connection:
                 match connection.request.path.split("/")[1:]:
                     case ["echo"]:
+                        await connection.send(message)
+                    case ["counted"] if message == "bytes":
+                        await connection.send("websockets {} {}".format(*traffic(connection)))
+                    case ["counted"]:
                         await connection.send(message)
                     case ["fragments", size]:
                         await self.send_fragments(connection, message, int(size))
@@ -101,11 +118,17 @@ class Server:
 
 
 async def main():
-    server = Server()
+    within = None
+    if len(sys.argv) > 1:
+        within = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        within.load_cert_chain(*sys.argv[1:])
+        within.set_alpn_protocols(["http/1.1"])
+    server = Server("wss" if within else "ws")
     async with serve(
         server.talk,
         "127.0.0.1",
         0,
+        ssl=within,
         max_size=MAX_SIZE,
         process_request=server.answer,
         process_response=server.mark,
@@ -114,7 +137,7 @@ async def main():
         ),
     ) as listening:
         host, port = listening.sockets[0].getsockname()
-        print(f"listening on ws://{host}:{port}", flush=True)
+        print(f"listening on {server.scheme}://{host}:{port}", flush=True)
         await listening.serve_forever()
 
 
