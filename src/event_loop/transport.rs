@@ -1,6 +1,6 @@
 //! The socket under a connection: the one place below which bytes come from and go to.
 //!
-//! Nothing above knows what kind it is, so that TLS is another variant here and nothing elsewhere.
+//! What is above knows no kinds of it, and of TLS only where that has more to say than bytes.
 
 #![expect(clippy::disallowed_types, reason = "this is where sockets belong")]
 
