@@ -47,4 +47,6 @@ mod storm;
 mod streaming;
 mod timeouts;
 mod timers;
+#[cfg(feature = "tls")]
+mod tls;
 mod topics;
