@@ -51,6 +51,17 @@ fn a_client_within_tls_is_a_peer_like_others() {
     echo.server.stop();
 }
 
+/// RFC 6455 §4.1 wants the server's name to be sent (SNI). Whoever is not asked for by name
+/// shows the first certificate, which is for somebody else.
+#[test]
+fn the_name_of_the_server_is_said_within_tls() {
+    let authority = Authority::new();
+    let identity = authority.identity("other.example").or(authority.identity("localhost"));
+    let server = listen(Config::new(), Script::echo(), identity);
+    talk(wss(&authority, "localhost", server.addr.port()), &server);
+    server.stop();
+}
+
 #[test]
 fn a_proxy_leads_to_a_server_within_tls() {
     let authority = Authority::new();
