@@ -17,6 +17,8 @@
 //! This is the only part of the crate that knows `mio`, sockets and clocks.
 
 mod acceptor;
+#[cfg(feature = "deflate")]
+mod agreed;
 mod asking;
 mod attempts;
 mod buffers;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::agreed::Agreed;
 use super::config::Config;
 use super::deadlines::Deadlines;
 use super::entry::Entry;
@@ -82,14 +83,16 @@ impl Peers {
     /// Notes what was agreed with a peer.
     pub(super) fn agree_on(&mut self, id: PeerId, agreed: Option<DeflateParameters>) {
         if let Some(entry) = find(&mut self.entries, id) {
-            entry.deflate = agreed;
+            // Of a window of 8 bits, no handshake of ours says yes.
+            entry.deflate = agreed.and_then(Agreed::new);
+            debug_assert_eq!(entry.deflate(), agreed);
             self.deflating.agreed_on |= agreed.is_some();
         }
     }
 
     /// How messages with the peer are compressed, if it was agreed that they may be.
     pub fn deflate(&self, id: PeerId) -> Option<DeflateParameters> {
-        self.entry(id)?.deflate
+        self.entry(id)?.deflate()
     }
 
     /// Sends a message compressed, if that is to be and makes it smaller.
@@ -116,7 +119,7 @@ impl Peers {
         compress: Compress,
     ) -> Option<CompressorOptions> {
         let entry = self.entry(id)?;
-        let agreed = entry.deflate.filter(|_| entry.is_open())?;
+        let agreed = entry.deflate().filter(|_| entry.is_open())?;
         let compression = self.config.compressing();
         let applies = compress.applies(len, compression.shortest());
         applies.then(|| compression.compressor(agreed, entry.role()))
@@ -183,7 +186,7 @@ impl Peers {
     /// Sends a message that nobody else is sent: with the peer's own context, if it has one.
     pub(super) fn send_alone(&mut self, id: PeerId, message: &SharedMessage) -> SendStatus {
         let has_context = self.entry(id).is_some_and(|entry| {
-            entry.deflate.is_some_and(|agreed| agreed.has_context_takeover(entry.role()))
+            entry.deflate().is_some_and(|agreed| agreed.has_context_takeover(entry.role()))
         });
         match has_context {
             true => self.send_with(id, message.message(), message.compress),

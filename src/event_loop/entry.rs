@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use super::ConnectError;
 use super::PeerId;
+#[cfg(feature = "deflate")]
+use super::agreed::Agreed;
 use super::buffers::BufferPool;
 use super::clocks::{Clocks, Expired, Wait, sooner};
 use super::close::CloseCause;
@@ -40,7 +42,7 @@ pub(super) struct Entry {
     pub(super) clocks: Clocks,
     /// How messages are compressed, if they may be.
     #[cfg(feature = "deflate")]
-    pub(super) deflate: Option<DeflateParameters>,
+    pub(super) deflate: Option<Agreed>,
     /// What few connections have.
     pub(super) particulars: Option<Box<Particulars>>,
 }
@@ -175,6 +177,13 @@ impl Entry {
         }
     }
 
+    /// How messages are compressed, if they may be.
+    #[cfg(feature = "deflate")]
+    #[inline]
+    pub(super) fn deflate(&self) -> Option<DeflateParameters> {
+        self.deflate.map(Agreed::parameters)
+    }
+
     /// Whether messages can be sent to it.
     pub(super) fn is_open(&self) -> bool {
         self.is_peer() && self.closing.is_open()
@@ -304,5 +313,18 @@ impl Entry {
             return deadline;
         }
         sooner(deadline, self.resumes().map(|at| (at, Expired::Throttle)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every connection has one: eight bytes more are sixteen, with the room that the vector of all
+    /// of them keeps to grow.
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn an_entry_is_small() {
+        assert!(size_of::<Entry>() <= 192, "{}", size_of::<Entry>());
     }
 }

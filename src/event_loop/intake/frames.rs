@@ -40,7 +40,7 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         let mut assembler = kept.unwrap_or_else(|| {
             let assembler = self.shared.decoders.take(role, &self.peers.config);
             #[cfg(feature = "deflate")]
-            let assembler = match entry.deflate {
+            let assembler = match entry.deflate() {
                 Some(agreed) => assembler.prepare(agreed),
                 None => assembler,
             };
