@@ -58,6 +58,10 @@ impl Compression {
 
     /// Compresses messages with reference to those before them, and lets the remote endpoint do the
     /// same. Either may still be asked by the other not to.
+    ///
+    /// A message that is shared, as all broadcasts are, is compressed once for all, and so by
+    /// itself. Those behind it do not refer to what was before it: peers that are mostly sent
+    /// broadcasts have little from a context.
     #[must_use]
     pub const fn dedicated() -> Self {
         Self { context_takeover: true, ..Self::shared() }

@@ -247,6 +247,37 @@ fn what_a_peer_has_of_its_own_goes_when_it_is_over() {
     assert!(over.bytes_current < -(300 << 10), "{} bytes", over.bytes_current);
 }
 
+/// What is sent is in the peer's queue until its socket takes it, and nowhere else.
+#[test]
+fn a_long_message_is_held_once_for_its_peer() {
+    const PEERS: usize = 8;
+    const LEN: usize = 1 << 20;
+    let config = Config::new().compression(Compression::dedicated());
+    let mut play = Rehearsal::new(config, Count::default());
+    let clients: Vec<_> = (0..PEERS).map(|_| connect(&mut play)).collect();
+    clients.iter().for_each(|it| play.stop_reading(*it));
+    let message = noise(LEN);
+    let held = measure(|| {
+        clients.iter().for_each(|it| {
+            let id = play.peer_id(*it).unwrap();
+            play.peers().send(id, &message);
+        });
+        play.run();
+    });
+    let of_each = held.bytes_current / PEERS as i64;
+    assert!((LEN..LEN * 7 / 4).contains(&(of_each as usize)), "{of_each} bytes for each");
+}
+
+/// Bytes that nothing compresses.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
 /// A message is compressed when the first peer is sent it, and what it takes is shared.
 #[test]
 fn a_broadcast_is_compressed_once_however_many_peers_there_are() {

@@ -43,6 +43,31 @@ fn what_is_shared_is_used_again() {
     assert_eq!(counted.count_total, 0);
 }
 
+/// After something long, a connection may have nothing to send for hours.
+#[test]
+fn a_compressor_does_not_keep_what_a_message_took() {
+    let options = CompressorOptions::new(DeflateParameters::default(), Role::Server);
+    let mut compressor = Compressor::new(options);
+    let noise = noise(1 << 20);
+    let mut output = Vec::with_capacity(2 << 20);
+    let held = measure(|| {
+        let message = Message::Binary(&noise);
+        Encoder::new().compressed(message, &mut compressor, None, &mut output).unwrap();
+    });
+    assert!(output[0] == 0xC2 && output.len() > noise.len());
+    assert!(held.bytes_current <= 64 << 10, "{} bytes", held.bytes_current);
+}
+
+/// Bytes that nothing compresses.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
 /// How much there is to hold for a connection that has context takeover.
 #[test]
 fn a_compressor_and_a_decompressor_take_what_they_say() {

@@ -1,7 +1,7 @@
 //! Messages that are compressed on their way out, where that was agreed on.
 
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, mem};
 
 use super::agreed::Agreed;
 use super::config::Config;
@@ -22,6 +22,9 @@ pub(super) struct Deflating {
     /// The compressors that have no context, and so are everyone's: one for each size of window.
     #[expect(clippy::vec_box, reason = "they are taken out, and put back")]
     shared: Vec<Box<Compressor>>,
+    /// What payloads are written into, lent to whichever compressor is in use: a peer's own would
+    /// keep what its latest message took, for as long as it has nothing to be sent.
+    payload: Vec<u8>,
     /// Whether any peer ever agreed to compress. Where none did, nothing else is asked.
     pub(super) agreed_on: bool,
     /// When to look at peers that have a context of their own.
@@ -34,6 +37,21 @@ impl Deflating {
             Some(found) => self.shared.swap_remove(found),
             None => Box::new(Compressor::new(options)),
         }
+    }
+
+    /// Makes a frame of a payload that refers to nothing, unless it would be no smaller.
+    fn compress_alone(
+        &mut self,
+        payload: &[u8],
+        header: Header,
+        options: CompressorOptions,
+    ) -> Option<Frame> {
+        let mut compressor = self.take(options);
+        compressor.lend_buffer(mem::take(&mut self.payload));
+        let frame = compressor.compress(payload).map(|payload| Frame::new(header, payload));
+        self.payload = compressor.reclaim_buffer();
+        self.shared.push(compressor);
+        frame
     }
 }
 
@@ -136,6 +154,7 @@ impl Peers {
             true => self.take_own_compressor(id, options)?,
             false => self.deflating.take(options),
         };
+        compressor.lend_buffer(mem::take(&mut self.deflating.payload));
         let status = compressor.compress(message.as_bytes()).map(|payload| {
             let header = Header::new(message.opcode(), payload.len() as u64);
             let frame_len = header.encoded_len() + payload.len();
@@ -144,6 +163,7 @@ impl Peers {
                 queue.push_frame(header, payload, buffers);
             })
         });
+        self.deflating.payload = compressor.reclaim_buffer();
         if status == Some(SendStatus::Dropped) {
             // The peer will not have what the next message would refer to.
             compressor.restart();
@@ -170,10 +190,7 @@ impl Peers {
         let options = self.compressor_options(id, message.payload().len(), message.compress)?;
         let alone = CompressorOptions { context_takeover: false, ..options };
         let frame = message.compressed(alone, |payload, header| {
-            let mut compressor = self.deflating.take(alone);
-            let frame = compressor.compress(payload).map(|payload| Frame::new(header, payload));
-            self.deflating.shared.push(compressor);
-            frame
+            self.deflating.compress_alone(payload, header, alone)
         })?;
         if options.context_takeover
             && let Some(compressor) = self.own_compressor(id)

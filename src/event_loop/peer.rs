@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{PeerId, Peers, RateLimit, SendStatus, SharedMessage};
+#[cfg(feature = "deflate")]
+use crate::protocol::DeflateParameters;
 use crate::protocol::{CloseCode, Message};
 
 /// The peer that an event came from, and through it all others.
@@ -122,5 +124,11 @@ impl<'a> Peer<'a> {
     /// The subprotocol that was chosen in the opening handshake.
     pub fn subprotocol(&self) -> Option<&str> {
         self.peers.subprotocol(self.id)
+    }
+
+    /// How messages with the peer are compressed, if it was agreed that they may be.
+    #[cfg(feature = "deflate")]
+    pub fn deflate(&self) -> Option<DeflateParameters> {
+        self.peers.deflate(self.id)
     }
 }

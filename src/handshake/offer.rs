@@ -165,7 +165,8 @@ impl Acceptance {
     ///
     /// If there is none, the connection goes on without compression: see [`Agreement::deflate`].
     ///
-    /// In an event loop these options take the place of those that its configuration has.
+    /// In an event loop these options take the place of those that its configuration has. How hard to
+    /// try, and from what length on, is still for the configuration to say.
     ///
     /// # Examples
     ///

@@ -174,6 +174,7 @@ impl Encoder {
         };
         let header = Header::new(message.opcode(), payload.len() as u64);
         encode_frame(Header { rsv, masking_key, ..header }, payload, output);
+        compressor.forget_payload();
         Ok(())
     }
 

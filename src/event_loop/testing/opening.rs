@@ -82,7 +82,8 @@ impl Opening {
     /// `Upgrade`, `Connection`, `Sec-WebSocket-Key` and `Sec-WebSocket-Version`.
     ///
     /// A page's client is one that sends `Origin`; one that offers subprotocols sends
-    /// `Sec-WebSocket-Protocol`.
+    /// `Sec-WebSocket-Protocol`. One that offers to compress, by `Sec-WebSocket-Extensions`, is for
+    /// what it sends itself: it does not inflate, and panics over a compressed message.
     pub fn field(mut self, name: &str, value: &str) -> Self {
         if UPGRADE.iter().any(|(once, _)| once.eq_ignore_ascii_case(name)) {
             self.fields.retain(|(once, _)| !once.eq_ignore_ascii_case(name));

@@ -66,9 +66,8 @@ pub struct Compressor {
     restarts: bool,
 }
 
-/// For long messages two thirds to three quarters of the time that zlib's 6 takes, and little less for
-/// short ones; sizes are within 4 % of its:
-/// docs/measurements.md.
+/// For long messages two thirds to three quarters of the time that zlib's 6 takes, and little less
+/// for short ones; sizes are within 4 % of its: docs/measurements.md.
 pub(crate) const DEFAULT_LEVEL: u8 = 4;
 
 /// As zlib does.
@@ -85,8 +84,8 @@ const MIN_ROOM: usize = 64;
 const MAX_ROOM: usize = 16 * 1024;
 
 impl Compressor {
-    /// Makes a compressor, which allocates 380 KB by default: less with fewer window bits and a lower
-    /// memory level, but always 135 KB.
+    /// Makes a compressor, which allocates 380 KB by default: less with fewer window bits and a
+    /// lower memory level, but always 135 KB.
     ///
     /// # Panics
     ///
@@ -122,8 +121,7 @@ impl Compressor {
     /// With context takeover there is always a payload, at worst a few bytes longer, and it must
     /// be sent: later messages refer to this one.
     pub fn compress(&mut self, message: &[u8]) -> Option<&[u8]> {
-        self.payload.clear();
-        self.payload.shrink_to(KEPT_CAPACITY);
+        self.forget_payload();
         if message.is_empty() {
             // §7.2.3.6: after a flush another one without input says nothing, so this is written
             // by hand. It is the header of an empty block.
@@ -145,6 +143,26 @@ impl Compressor {
     /// payload, or has been sent others in between.
     pub fn restart(&mut self) {
         self.restarts = true;
+    }
+
+    /// Gives up the latest payload, and what it took unless that is little. Whoever has sent one
+    /// calls this: the next message may be a long time coming, and the last one was long, perhaps.
+    pub(crate) fn forget_payload(&mut self) {
+        self.payload.clear();
+        self.payload.shrink_to(KEPT_CAPACITY);
+    }
+
+    /// Offers an allocation for payloads, so that one can serve many compressors in turn.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn lend_buffer(&mut self, spare: Vec<u8>) {
+        self.payload = spare;
+    }
+
+    /// Gives that back, empty.
+    #[cfg(feature = "event-loop")]
+    pub(crate) fn reclaim_buffer(&mut self) -> Vec<u8> {
+        self.forget_payload();
+        mem::take(&mut self.payload)
     }
 
     /// Appends `message` to the payload, flushed.

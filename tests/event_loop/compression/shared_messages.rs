@@ -85,8 +85,8 @@ impl Handler for Repeat {
         if !peer.is_server() {
             return;
         }
-        let id = peer.id();
-        assert!(peer.peers().deflate(id).is_some());
+        let (id, agreed) = (peer.id(), peer.deflate());
+        assert!(agreed.is_some() && peer.peers().deflate(id) == agreed);
         // Each reaches both ends.
         for _ in 0..self.missing / 2 {
             peer.peers().broadcast(&self.message);
