@@ -22,8 +22,9 @@ struct Heard {
     work: u64,
 }
 
-/// How much is inflated for a peer in one turn, in bytes, before the others have theirs: what takes
-/// about a millisecond. A read may hold a thousand times as much as its size.
+/// How much is inflated for a peer in one turn, in bytes, and compressed in answer, before the others
+/// have theirs: what takes about a millisecond. A read may hold a thousand times as much as its size,
+/// or a thousand messages to answer.
 #[cfg(feature = "deflate")]
 const MAX_WORK: u64 = 1 << 20;
 
@@ -109,6 +110,8 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
     /// Handles events until `input` is used up, the peer is congested or throttled, or it is over.
     fn handle_all(&mut self, decoder: &mut Decoder, input: &mut &mut [u8]) -> Heard {
         let mut heard = Heard::default();
+        #[cfg(feature = "deflate")]
+        self.peers.deflating.forget_work();
         loop {
             match decoder.next(input) {
                 Ok(Some(event)) => {
@@ -127,9 +130,9 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
                 return heard;
             }
             #[cfg(feature = "deflate")]
-            if decoder.inflates() {
+            if self.peers.deflating.agreed_on {
                 heard.work += decoder.take_work();
-                if heard.work > MAX_WORK {
+                if heard.work + self.peers.deflating.work() > MAX_WORK {
                     return heard;
                 }
             }

@@ -115,6 +115,46 @@ fn a_neighbour_is_served_while_others_inflate() {
     }
 }
 
+/// A read may hold a thousand short messages, each of which takes a hundred times as long to answer
+/// as without compression, or long ones in little space.
+#[cfg(unix)]
+#[test]
+fn a_neighbour_is_served_while_others_are_answered() {
+    use crate::common::{Door, Script, turn_until};
+
+    let short = (masked(&frame(0x82, &[b'a'; 65])), 900, 130);
+    let long = (zeros(60_000), 40, 3);
+    for compression in [Compression::shared(), Compression::dedicated()] {
+        for (message, messages, most) in [&short, &long] {
+            for to_all in [false, true] {
+                let (mut script, told) = Script::echo();
+                script.on_open = Box::new(|peer| _ = peer.subscribe("all"));
+                script.on_message = Box::new(move |peer, message| match to_all {
+                    true => peer.peers().publish("all", message),
+                    false => _ = peer.send(message),
+                });
+                let (mut event_loop, door) = Door::new(Config::new().compression(compression));
+                let mut firehose = door.connect();
+                firehose.write(super::request(super::OFFER));
+                turn_until(&mut event_loop, &mut script, |_, _| firehose.has_input());
+                firehose.read_head();
+                told.so_far();
+
+                firehose.write(message.repeat(*messages));
+                let (mut heard, mut turns) = (0, 0);
+                while heard < *messages {
+                    event_loop.turn(&mut script, None).unwrap();
+                    let now = told.so_far().len();
+                    assert!(now <= *most, "{now} messages in a turn");
+                    heard += now;
+                    turns += 1;
+                    assert!(turns <= 50, "what earlier turns did does not count in later ones");
+                }
+            }
+        }
+    }
+}
+
 /// The beginning of a message, without its end, that comes to so many bytes.
 fn unfinished(len: usize) -> Vec<u8> {
     let frame = zeros(len);
