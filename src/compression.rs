@@ -58,6 +58,9 @@ impl Compression {
 
     /// Compresses messages with reference to those before them, and lets the remote endpoint do the
     /// same. Either may still be asked by the other not to.
+    ///
+    /// Every peer of an event loop that offers it may take 410 KB, which nothing limits but
+    /// `Config::max_connections`.
     #[must_use]
     pub const fn dedicated() -> Self {
         Self { context_takeover: true, ..Self::shared() }

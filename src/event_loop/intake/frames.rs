@@ -54,7 +54,7 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         let heard = self.handle_all(&mut assembler.decoder, &mut input);
         #[cfg(feature = "deflate")]
         if assembler.decoder.inflates() {
-            self.count_inflated(&mut assembler, heard.work);
+            self.count_inflated(&mut assembler, heard);
         }
 
         let Peers { entries, to_do, now, .. } = &mut *self.peers;
@@ -94,15 +94,23 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         Some(assembler)
     }
 
-    /// Notes what was inflated, and ends what takes too much.
+    /// Notes what was inflated, and ends what takes far more than its share of the limit.
     #[cfg(feature = "deflate")]
-    fn count_inflated(&mut self, assembler: &mut Assembler, work: u64) {
-        let work = work + assembler.decoder.take_work();
+    fn count_inflated(&mut self, assembler: &mut Assembler, heard: Heard) {
+        let work = heard.work + assembler.decoder.take_work();
         // Pings and Pongs are heard from those as well who have nothing else to say.
         if work > 0 && assembler.decoder.has_context() {
             self.peers.use_contexts(self.id);
         }
-        if assembler.count() > self.peers.config.limits.inflating {
+        let before = assembler.share.place();
+        assembler.count();
+        let inflating = &mut self.shared.decoders.inflating;
+        if assembler.share.place().is_some() && (heard.message || before.is_none()) {
+            inflating.begin(self.id, &mut assembler.share);
+        }
+        // What is no larger than others makes room for itself, once this is done.
+        let limit = self.peers.config.limits.inflating;
+        if inflating.bytes() > limit && assembler.share.is_large(limit) {
             self.fail(CloseCode::TRY_AGAIN_LATER, CloseCause::InflatingLimit);
         }
     }
@@ -198,7 +206,7 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
     }
 
     /// Fails the connection, §7.1.7: says why, and handles nothing that follows.
-    fn fail(&mut self, code: CloseCode, cause: CloseCause) {
+    pub(super) fn fail(&mut self, code: CloseCode, cause: CloseCause) {
         let Some(entry) = self.peers.entry_mut(self.id) else { return };
         if entry.closing.fail() {
             self.peers.push_close(self.id, Some(CloseBody { code, reason: "" }));

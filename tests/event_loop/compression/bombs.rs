@@ -237,6 +237,43 @@ fn put_an_end_to_it(play: &mut Rehearsal<Log>, client: ClientId, end: End) {
     play.run();
 }
 
+/// Whoever has thousands of peers begin a message, and never end it, would otherwise keep all others
+/// out for as long as a message may take.
+#[test]
+fn those_that_have_been_in_progress_for_longest_make_room() {
+    for config in configs() {
+        let mut play = Rehearsal::new(config.inflating_limit(1 << 20), Log::default());
+        let held: Vec<_> = (0..100)
+            .map(|_| {
+                let client = connect(&mut play);
+                play.send_raw(client, &masked(&wire("42 01 02")));
+                client
+            })
+            .collect();
+        let open =
+            |play: &mut Rehearsal<Log>| held.iter().filter(|client| play.is_open(**client)).count();
+        assert_eq!(open(&mut play), (1 << 20) / (80 << 10));
+        assert!(!play.is_open(held[0]) && play.is_open(held[99]));
+        assert_eq!(close_code(&mut play, held[0]), 1013);
+
+        let neighbour = connect(&mut play);
+        for half in [&wire("42 07 f248cdc9c90700")[..], &wire("80 00")] {
+            play.send_raw(neighbour, &masked(half));
+        }
+        assert!(play.is_open(neighbour));
+        assert_eq!(play.handler().messages, [b"Hello"]);
+        // What takes far more than the others is not let in at their expense.
+        let open_before = open(&mut play);
+        let bomb = connect(&mut play);
+        play.send_raw(bomb, &unfinished(1_500_000));
+        // In pieces, it is as small as they are.
+        if pieces(&play) == 0 {
+            assert_eq!(close_code(&mut play, bomb), 1013);
+            assert_eq!(open(&mut play), open_before);
+        }
+    }
+}
+
 /// 10 MB of blocks that inflate to 10 GB, of which nobody ever sees the end.
 #[test]
 fn ten_gigabytes_are_not_inflated() {
