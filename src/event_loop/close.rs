@@ -44,8 +44,9 @@ pub enum CloseCause {
     /// A message took longer to arrive than
     /// [`Config::message_timeout`](super::Config::message_timeout).
     MessageTimeout,
-    /// A compressed message that had not arrived whole took more memory than
-    /// `Config::inflating_limit` left.
+    /// Compressed messages that had not arrived whole took more memory than
+    /// `Config::inflating_limit` allows, and the peer's had been in progress for longest, or took
+    /// far more than the others.
     InflatingLimit,
     /// The peer took nothing for [`Config::write_timeout`](super::Config::write_timeout).
     WriteTimeout,

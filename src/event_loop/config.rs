@@ -296,10 +296,11 @@ impl Config {
     ///
     /// Such messages are inflated as they arrive, to a thousand times what was sent at worst, so
     /// that [`max_message_size`](Self::max_message_size) alone would let a few peers that never
-    /// finish take all memory there is. A peer whose message goes over the limit is closed with
-    /// status code 1013. Messages that arrive in one read are not concerned: of these there is one
-    /// at a time. Each that is in progress counts 80 KiB for its decompressor. The default is for
-    /// 16 of the largest, or 3,000 small ones at a time.
+    /// finish take all memory there is. Over the limit, the peer whose message has been in progress
+    /// for longest is closed with status code 1013: most likely it is no honest one. But one that
+    /// takes more than twice what each could have is closed itself. Messages that arrive in one read
+    /// are not concerned: of these there is one at a time. Each that is in progress counts 80 KiB
+    /// for its decompressor. The default is for 16 of the largest, or 3,000 small ones at a time.
     #[cfg(feature = "deflate")]
     pub fn inflating_limit(mut self, bytes: usize) -> Self {
         self.limits.inflating = bytes;

@@ -21,7 +21,7 @@ pub(super) struct DecoderPool {
     of_clients: Vec<Spare>,
     bytes: usize,
     #[cfg(feature = "deflate")]
-    inflating: Inflating,
+    pub(super) inflating: Inflating,
     /// What inflates messages that refer to nothing: one at a time.
     #[cfg(feature = "deflate")]
     decompressor: Option<Box<Decompressor>>,
@@ -38,7 +38,7 @@ type Spare = (Box<Assembler>, usize);
 pub(super) struct Assembler {
     pub(super) decoder: Decoder,
     #[cfg(feature = "deflate")]
-    share: Share,
+    pub(super) share: Share,
 }
 
 impl DecoderPool {
@@ -132,9 +132,9 @@ impl Assembler {
         self
     }
 
-    /// Counts what the message in progress takes, and returns what all of them do.
-    pub(super) fn count(&mut self) -> usize {
-        self.share.set(self.decoder.inflating_bytes())
+    /// Counts what the message in progress takes.
+    pub(super) fn count(&mut self) {
+        self.share.set(self.decoder.inflating_bytes());
     }
 }
 

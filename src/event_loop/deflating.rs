@@ -29,7 +29,14 @@ pub(super) struct Deflating {
     pub(super) agreed_on: bool,
     /// When to look at peers that have a context of their own.
     pub(super) releases: Deadlines,
+    /// What has been done since somebody asked, in bytes inflated in the same time.
+    work: u64,
 }
+
+/// What it takes to begin with a message: zlib's tables are cleared, or at least flushed. And what
+/// it takes for each byte of it. Both in bytes inflated in the same time.
+const MESSAGE_WORK: u64 = 8 << 10;
+const BYTE_WORK: u64 = 8;
 
 impl Deflating {
     fn take(&mut self, options: CompressorOptions) -> Box<Compressor> {
@@ -46,12 +53,28 @@ impl Deflating {
         header: Header,
         options: CompressorOptions,
     ) -> Option<Frame> {
+        self.count(payload.len());
         let mut compressor = self.take(options);
         compressor.lend_buffer(mem::take(&mut self.payload));
         let frame = compressor.compress(payload).map(|payload| Frame::new(header, payload));
         self.payload = compressor.reclaim_buffer();
         self.shared.push(compressor);
         frame
+    }
+
+    /// Notes that a message of so many bytes is compressed.
+    fn count(&mut self, len: usize) {
+        self.work += MESSAGE_WORK + BYTE_WORK * len as u64;
+    }
+
+    /// Begins to count anew what is compressed.
+    pub(super) fn forget_work(&mut self) {
+        self.work = 0;
+    }
+
+    /// Returns how much was compressed, in bytes inflated in the same time.
+    pub(super) fn work(&self) -> u64 {
+        self.work
     }
 }
 
@@ -150,6 +173,7 @@ impl Peers {
         message: Message<'_>,
         options: CompressorOptions,
     ) -> Option<SendStatus> {
+        self.deflating.count(message.len());
         let mut compressor = match options.context_takeover {
             true => self.take_own_compressor(id, options)?,
             false => self.deflating.take(options),

@@ -24,6 +24,8 @@ use super::inbox::Inbox;
 use super::upkeep::find;
 use super::{ConnectError, PeerId, Peers};
 use crate::handshake::{HeadBuffer, Method, Offer, Refusal, Response};
+#[cfg(feature = "deflate")]
+use crate::protocol::CloseCode;
 
 /// What has been received, of all connections.
 #[derive(Debug)]
@@ -228,7 +230,10 @@ impl Intake {
         if !receiver.held.is_empty() {
             let mut held = std::mem::take(&mut receiver.held);
             peers.to_do.read(entry);
-            return Reception { peers, handler, shared, id }.receive(receiver, &mut held);
+            Reception { peers, handler, shared, id }.receive(receiver, &mut held);
+            #[cfg(feature = "deflate")]
+            self.make_room(peers, handler);
+            return;
         }
         let room = entry.readable(peers.now).min(buffer.len());
         if room == 0 {
@@ -266,6 +271,8 @@ impl Intake {
                     peers.count_bytes(id, n);
                 }
                 Reception { peers, handler, shared, id }.receive(receiver, &mut buffer[..n]);
+                #[cfg(feature = "deflate")]
+                self.make_room(peers, handler);
             }
             // Neither an end nor an error is there: if an event said so, it was about another socket
             // that was being connected for the same peer.
@@ -279,6 +286,29 @@ impl Intake {
                 drop_silent(peers, id);
             }
             Err(error) => peers.drop_connection(id, CloseCause::Lost(error.kind())),
+        }
+    }
+
+    /// Ends the compressed messages that have been in progress for longest, until all of them are
+    /// within the limit: whoever holds many of them on purpose has not just begun.
+    #[cfg(feature = "deflate")]
+    #[inline]
+    fn make_room(&mut self, peers: &mut Peers, handler: &mut (impl Handler + ?Sized)) {
+        if !peers.deflating.agreed_on {
+            return;
+        }
+        let Self { receivers, shared, .. } = self;
+        shared.decoders.inflating.compact(|id| receivers.get(id.index())?.place(peers, id));
+        while shared.decoders.inflating.bytes() > peers.config.limits.inflating {
+            let place = |id: PeerId| receivers.get(id.index())?.place(peers, id);
+            let Some(id) = shared.decoders.inflating.pop_oldest(place) else { return };
+            // What it takes is given up at once, not when the peer has gone.
+            receivers[id.index()] =
+                Receiver { stage: Receiving::Nothing(0), ..Receiver::default() };
+            if peers.entry(id).is_some_and(Entry::is_peer) {
+                Reception { peers, handler, shared, id }
+                    .fail(CloseCode::TRY_AGAIN_LATER, CloseCause::InflatingLimit);
+            }
         }
     }
 
@@ -311,6 +341,15 @@ impl Intake {
             }
             other => receiver.stage = other,
         }
+    }
+}
+
+impl Receiver {
+    /// Where among the compressed messages in progress the one of a peer is.
+    #[cfg(feature = "deflate")]
+    fn place(&self, peers: &Peers, id: PeerId) -> Option<u64> {
+        let Receiving::Frames(Some(assembler)) = &self.stage else { return None };
+        peers.entry(id).and_then(|_| assembler.share.place())
     }
 }
 

@@ -22,8 +22,9 @@ struct Heard {
     work: u64,
 }
 
-/// How much is inflated for a peer in one turn, in bytes, before the others have theirs: what takes
-/// about a millisecond. A read may hold a thousand times as much as its size.
+/// How much is inflated for a peer in one turn, in bytes, and compressed in answer, before the others
+/// have theirs: what takes about a millisecond. A read may hold a thousand times as much as its size,
+/// or a thousand messages to answer.
 #[cfg(feature = "deflate")]
 const MAX_WORK: u64 = 1 << 20;
 
@@ -53,7 +54,7 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         let heard = self.handle_all(&mut assembler.decoder, &mut input);
         #[cfg(feature = "deflate")]
         if assembler.decoder.inflates() {
-            self.count_inflated(&mut assembler, heard.work);
+            self.count_inflated(&mut assembler, heard);
         }
 
         let Peers { entries, to_do, now, .. } = &mut *self.peers;
@@ -93,15 +94,23 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
         Some(assembler)
     }
 
-    /// Notes what was inflated, and ends what takes too much.
+    /// Notes what was inflated, and ends what takes far more than its share of the limit.
     #[cfg(feature = "deflate")]
-    fn count_inflated(&mut self, assembler: &mut Assembler, work: u64) {
-        let work = work + assembler.decoder.take_work();
+    fn count_inflated(&mut self, assembler: &mut Assembler, heard: Heard) {
+        let work = heard.work + assembler.decoder.take_work();
         // Pings and Pongs are heard from those as well who have nothing else to say.
         if work > 0 && assembler.decoder.has_context() {
             self.peers.use_contexts(self.id);
         }
-        if assembler.count() > self.peers.config.limits.inflating {
+        let before = assembler.share.place();
+        assembler.count();
+        let inflating = &mut self.shared.decoders.inflating;
+        if assembler.share.place().is_some() && (heard.message || before.is_none()) {
+            inflating.begin(self.id, &mut assembler.share);
+        }
+        // What is no larger than others makes room for itself, once this is done.
+        let limit = self.peers.config.limits.inflating;
+        if inflating.bytes() > limit && assembler.share.is_large(limit) {
             self.fail(CloseCode::TRY_AGAIN_LATER, CloseCause::InflatingLimit);
         }
     }
@@ -109,6 +118,8 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
     /// Handles events until `input` is used up, the peer is congested or throttled, or it is over.
     fn handle_all(&mut self, decoder: &mut Decoder, input: &mut &mut [u8]) -> Heard {
         let mut heard = Heard::default();
+        #[cfg(feature = "deflate")]
+        self.peers.deflating.forget_work();
         loop {
             match decoder.next(input) {
                 Ok(Some(event)) => {
@@ -127,9 +138,9 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
                 return heard;
             }
             #[cfg(feature = "deflate")]
-            if decoder.inflates() {
+            if self.peers.deflating.agreed_on {
                 heard.work += decoder.take_work();
-                if heard.work > MAX_WORK {
+                if heard.work + self.peers.deflating.work() > MAX_WORK {
                     return heard;
                 }
             }
@@ -195,7 +206,7 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
     }
 
     /// Fails the connection, §7.1.7: says why, and handles nothing that follows.
-    fn fail(&mut self, code: CloseCode, cause: CloseCause) {
+    pub(super) fn fail(&mut self, code: CloseCode, cause: CloseCause) {
         let Some(entry) = self.peers.entry_mut(self.id) else { return };
         if entry.closing.fail() {
             self.peers.push_close(self.id, Some(CloseBody { code, reason: "" }));

@@ -115,6 +115,46 @@ fn a_neighbour_is_served_while_others_inflate() {
     }
 }
 
+/// A read may hold a thousand short messages, each of which takes a hundred times as long to answer
+/// as without compression, or long ones in little space.
+#[cfg(unix)]
+#[test]
+fn a_neighbour_is_served_while_others_are_answered() {
+    use crate::common::{Door, Script, turn_until};
+
+    let short = (masked(&frame(0x82, &[b'a'; 65])), 900, 130);
+    let long = (zeros(60_000), 40, 3);
+    for compression in [Compression::shared(), Compression::dedicated()] {
+        for (message, messages, most) in [&short, &long] {
+            for to_all in [false, true] {
+                let (mut script, told) = Script::echo();
+                script.on_open = Box::new(|peer| _ = peer.subscribe("all"));
+                script.on_message = Box::new(move |peer, message| match to_all {
+                    true => peer.peers().publish("all", message),
+                    false => _ = peer.send(message),
+                });
+                let (mut event_loop, door) = Door::new(Config::new().compression(compression));
+                let mut firehose = door.connect();
+                firehose.write(super::request(super::OFFER));
+                turn_until(&mut event_loop, &mut script, |_, _| firehose.has_input());
+                firehose.read_head();
+                told.so_far();
+
+                firehose.write(message.repeat(*messages));
+                let (mut heard, mut turns) = (0, 0);
+                while heard < *messages {
+                    event_loop.turn(&mut script, None).unwrap();
+                    let now = told.so_far().len();
+                    assert!(now <= *most, "{now} messages in a turn");
+                    heard += now;
+                    turns += 1;
+                    assert!(turns <= 50, "what earlier turns did does not count in later ones");
+                }
+            }
+        }
+    }
+}
+
 /// The beginning of a message, without its end, that comes to so many bytes.
 fn unfinished(len: usize) -> Vec<u8> {
     let frame = zeros(len);
@@ -195,6 +235,43 @@ fn put_an_end_to_it(play: &mut Rehearsal<Log>, client: ClientId, end: End) {
         End::Timeout => {}
     }
     play.run();
+}
+
+/// Whoever has thousands of peers begin a message, and never end it, would otherwise keep all others
+/// out for as long as a message may take.
+#[test]
+fn those_that_have_been_in_progress_for_longest_make_room() {
+    for config in configs() {
+        let mut play = Rehearsal::new(config.inflating_limit(1 << 20), Log::default());
+        let held: Vec<_> = (0..100)
+            .map(|_| {
+                let client = connect(&mut play);
+                play.send_raw(client, &masked(&wire("42 01 02")));
+                client
+            })
+            .collect();
+        let open =
+            |play: &mut Rehearsal<Log>| held.iter().filter(|client| play.is_open(**client)).count();
+        assert_eq!(open(&mut play), (1 << 20) / (80 << 10));
+        assert!(!play.is_open(held[0]) && play.is_open(held[99]));
+        assert_eq!(close_code(&mut play, held[0]), 1013);
+
+        let neighbour = connect(&mut play);
+        for half in [&wire("42 07 f248cdc9c90700")[..], &wire("80 00")] {
+            play.send_raw(neighbour, &masked(half));
+        }
+        assert!(play.is_open(neighbour));
+        assert_eq!(play.handler().messages, [b"Hello"]);
+        // What takes far more than the others is not let in at their expense.
+        let open_before = open(&mut play);
+        let bomb = connect(&mut play);
+        play.send_raw(bomb, &unfinished(1_500_000));
+        // In pieces, it is as small as they are.
+        if pieces(&play) == 0 {
+            assert_eq!(close_code(&mut play, bomb), 1013);
+            assert_eq!(open(&mut play), open_before);
+        }
+    }
 }
 
 /// 10 MB of blocks that inflate to 10 GB, of which nobody ever sees the end.
