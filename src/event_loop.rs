@@ -37,6 +37,7 @@ mod ending;
 mod entry;
 mod errands;
 mod expiry;
+mod faults;
 mod handler;
 mod in_memory;
 mod inbox;
