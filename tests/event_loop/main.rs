@@ -40,6 +40,8 @@ mod rehearsal;
 mod remote;
 #[cfg(unix)]
 mod signs_of_life;
+mod simulation;
+mod simulations;
 #[cfg(unix)]
 mod stats;
 #[cfg(unix)]
