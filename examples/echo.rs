@@ -3,9 +3,21 @@
 //! ```sh
 //! cargo run --release --example echo -- --listen 127.0.0.1:9001 --max-message 16777216 --deflate
 //! ```
+//!
+//! Within TLS, if the crate is built with it, and with a certificate for tests:
+//!
+//! ```sh
+//! openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 \
+//!     -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
+//!     -addext basicConstraints=critical,CA:FALSE \
+//!     -keyout key.pem -out cert.pem
+//! cargo run --release --features tls --example echo -- --tls-cert cert.pem --tls-key key.pem
+//! ```
 
 use std::error::Error;
-use std::io::{Write, stdout};
+use std::io::{self, Write, stdout};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -40,27 +52,54 @@ fn main() -> ExitCode {
 }
 
 fn serve(arguments: Option<Arguments>) -> Result<(), Box<dyn Error>> {
-    let Some(Arguments { listen, config }) = arguments else { return Ok(()) };
+    let Some(Arguments { listen, config, tls }) = arguments else { return Ok(()) };
     let mut event_loop = EventLoop::with_config(config)?;
-    let addr = event_loop
-        .listen(&listen)
-        .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    let (scheme, addr) = match &tls {
+        None => ("ws", event_loop.listen(&listen)),
+        Some((certificate, key)) => {
+            ("wss", listen_tls(&mut event_loop, &listen, certificate, key)?)
+        }
+    };
+    let addr = addr.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
 
     let remote = event_loop.remote();
     ctrlc::set_handler(move || remote.shutdown(Duration::from_secs(3)))?;
-    println!("listening on ws://{addr}");
+    println!("listening on {scheme}://{addr}");
     stdout().flush()?;
     event_loop.run(&mut Echo)?;
     Ok(())
 }
 
+#[cfg(feature = "tls")]
+fn listen_tls(
+    event_loop: &mut EventLoop,
+    listen: &str,
+    certificate: &Path,
+    key: &Path,
+) -> Result<io::Result<SocketAddr>, Box<dyn Error>> {
+    let identity = wsloop::TlsIdentity::from_pem_files(certificate, key)?;
+    Ok(event_loop.listen_tls(listen, identity))
+}
+
+#[cfg(not(feature = "tls"))]
+fn listen_tls(
+    _: &mut EventLoop,
+    _: &str,
+    _: &Path,
+    _: &Path,
+) -> Result<io::Result<SocketAddr>, Box<dyn Error>> {
+    Err("built without TLS: add --features tls".into())
+}
+
 struct Arguments {
     listen: String,
     config: Config,
+    /// The files with certificate and key.
+    tls: Option<(PathBuf, PathBuf)>,
 }
 
 const USAGE: &str = "usage: echo [--listen ADDR] [--max-message BYTES] [--subprotocol NAME]...
-            [--deflate[=POLICY]]
+            [--deflate[=POLICY]] [--tls-cert FILE --tls-key FILE]
 
   --listen ADDR         where to listen; port 0 lets the system choose [127.0.0.1:9001]
   --max-message BYTES   the largest message that is accepted [16777216]
@@ -68,13 +107,16 @@ const USAGE: &str = "usage: echo [--listen ADDR] [--max-message BYTES] [--subpro
   --deflate[=POLICY]    compress messages if the client offers it: each by itself with the policy
                         `shared` [shared], with reference to those before it with `dedicated`.
                         Behind it there may be, separated by commas: window-bits=N, level=N,
-                        memory-level=N, threshold=BYTES, release-after=SECONDS";
+                        memory-level=N, threshold=BYTES, release-after=SECONDS
+  --tls-cert FILE       the certificate and those that vouch for it, in PEM: wss instead of ws
+  --tls-key FILE        its private key, in PEM";
 
 impl Arguments {
     fn parse() -> Result<Option<Self>, lexopt::Error> {
         let mut listen = "127.0.0.1:9001".to_owned();
         let mut config = Config::new();
         let mut subprotocols = Vec::new();
+        let (mut certificate, mut key) = (None, None);
         let mut parser = lexopt::Parser::from_env();
         while let Some(argument) = parser.next()? {
             match argument {
@@ -83,6 +125,8 @@ impl Arguments {
                 Long("subprotocol") => subprotocols.push(parser.value()?.string()?),
                 #[cfg(feature = "deflate")]
                 Long("deflate") => config = config.compression(policy(&mut parser)?),
+                Long("tls-cert") => certificate = Some(parser.value()?.into()),
+                Long("tls-key") => key = Some(parser.value()?.into()),
                 Short('h') | Long("help") => {
                     println!("{USAGE}");
                     return Ok(None);
@@ -90,7 +134,12 @@ impl Arguments {
                 _ => return Err(argument.unexpected()),
             }
         }
-        Ok(Some(Self { listen, config: config.subprotocols(subprotocols) }))
+        let tls = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => return Err("--tls-cert and --tls-key go together".into()),
+        };
+        Ok(Some(Self { listen, config: config.subprotocols(subprotocols), tls }))
     }
 }
 

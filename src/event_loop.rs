@@ -67,6 +67,8 @@ mod streaming;
 pub mod testing;
 mod throttling;
 mod timers;
+#[cfg(feature = "tls")]
+mod tls_stream;
 mod to_do;
 mod topics;
 mod transport;
@@ -110,6 +112,8 @@ use self::listener::Accepted;
 use self::poller::{EVENTS, Edge, Poller};
 use self::transport::Transport;
 use crate::handshake::{HeadBuffer, Refusal};
+#[cfg(feature = "tls")]
+use crate::tls::TlsServer;
 
 /// A single-threaded WebSocket server, and client: listeners, peers, and the buffers they share.
 ///
@@ -214,6 +218,52 @@ impl EventLoop {
         Ok(addr)
     }
 
+    /// Listens on a TCP address, as [`listen`](Self::listen) does, for connections within TLS.
+    ///
+    /// The time for an opening handshake, [`Config::handshake_timeout`], is also that of the TLS
+    /// handshake before it.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`listen`](Self::listen) does.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use wsloop::{EventLoop, TlsIdentity};
+    ///
+    /// let identity = TlsIdentity::from_pem_files("chain.pem", "key.pem")?;
+    /// let mut event_loop = EventLoop::new()?;
+    /// let addr = event_loop.listen_tls("0.0.0.0:443", identity)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn listen_tls(
+        &mut self,
+        addr: impl ToSocketAddrs,
+        tls: impl Into<TlsServer>,
+    ) -> io::Result<SocketAddr> {
+        self.add_tls_listener(listener::bind(addr)?, tls)
+    }
+
+    /// Listens on a TCP socket that was bound elsewhere, as [`add_listener`](Self::add_listener)
+    /// does, for connections within TLS.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`add_listener`](Self::add_listener) does.
+    #[cfg(feature = "tls")]
+    pub fn add_tls_listener(
+        &mut self,
+        listener: TcpListener,
+        tls: impl Into<TlsServer>,
+    ) -> io::Result<SocketAddr> {
+        let addr = listener.local_addr()?;
+        self.refuse_if_shut_down()?;
+        self.acceptor.add(listener::Listener::tcp(listener)?.within(tls.into()), &self.poller)?;
+        Ok(addr)
+    }
+
     /// Listens on a Unix socket that was bound elsewhere.
     ///
     /// # Errors
@@ -310,6 +360,8 @@ impl EventLoop {
         self.poller.poll(sooner(timeout, self.next_timeout()))?;
         self.peers.now = self.peers.clock.begin_turn();
         self.note_events();
+        #[cfg(feature = "tls")]
+        self.peers.to_do.allow_handshakes();
         self.accept();
         self.read(handler);
         self.do_errands(handler);

@@ -52,7 +52,8 @@
 //!   numbers. Without this and the event loop, the crate is the two lower layers alone.
 //! * `deflate` (default): permessage-deflate (RFC 7692) in all layers, by way of `zlib-rs`. Nothing is
 //!   compressed before a server or a client asks for it, with `Compression`.
-//! * `tls`: `wss` URLs for the client, by way of `rustls`: see the `tls` module.
+//! * `tls`: TLS for listeners of the event loop and `wss` URLs for clients, by way of `rustls`: see
+//!   the `tls` module.
 //! * `json`: `Message::json` parses messages, and `send_json`, `broadcast_json` and `publish_json`
 //!   on peers send values, by way of `serde`. Without the loop, there is the parsing alone.
 
@@ -96,9 +97,12 @@ pub use handshake::{
 pub use protocol::Compress;
 #[doc(no_inline)]
 pub use protocol::{CloseCode, Message, MessageType, Piece, Violation};
+#[cfg(all(feature = "event-loop", feature = "tls"))]
+#[doc(no_inline)]
+pub use tls::{TlsIdentity, TlsServer};
 
 /// The README's examples are compiled and run with the others. They use all features.
-#[cfg(all(doctest, feature = "client", feature = "event-loop", feature = "json"))]
+#[cfg(all(doctest, feature = "client", feature = "event-loop", feature = "json", feature = "tls"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 

@@ -1,4 +1,7 @@
-//! TLS, by way of [rustls]: who is trusted, and what goes wrong.
+//! TLS, by way of [rustls]: who a server is, who is trusted, and what goes wrong.
+//!
+//! A server has a [`TlsIdentity`], and that is all it needs. With a [`TlsServer`], it can replace that
+//! while it listens, and ask clients for certificates.
 //!
 //! A client that connects to a `wss` URL trusts whom the system trusts, and needs nothing of this. To
 //! trust others, or to show a certificate of one's own, is to hand in a [`ClientConfig`], which is
@@ -29,9 +32,17 @@
 //! [`ClientConfig`]: rustls::ClientConfig
 
 mod error;
+#[cfg(feature = "event-loop")]
+mod identity;
+#[cfg(feature = "event-loop")]
+mod server;
 mod trust;
 
 pub use self::error::{CertificateError, TlsError};
+#[cfg(feature = "event-loop")]
+pub use self::identity::{IdentityError, TlsIdentity};
+#[cfg(feature = "event-loop")]
+pub use self::server::{ClientCertificates, TlsServer, TlsSession};
 #[cfg(any(feature = "client", feature = "event-loop"))]
 pub(crate) use self::trust::{begin, check_protocol};
 pub use self::trust::{client_config, roots_in_pem, system_config, system_roots};

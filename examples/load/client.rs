@@ -13,7 +13,7 @@ use wsloop::protocol::{
 use super::{Options, documents};
 
 /// The handshake of RFC 6455 §1.3. The same key every time, so that the reply is known.
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\n\
+pub(crate) const REQUEST: &[u8] = b"GET / HTTP/1.1\r\n\
     Host: localhost\r\n\
     Upgrade: websocket\r\n\
     Connection: Upgrade\r\n\
@@ -84,7 +84,10 @@ pub(crate) fn open(
     Ok(streams)
 }
 
-fn finish_handshake(stream: &mut TcpStream, offer: Option<Offer>) -> Result<(), Box<dyn Error>> {
+pub(crate) fn finish_handshake(
+    stream: &mut impl Read,
+    offer: Option<Offer>,
+) -> Result<(), Box<dyn Error>> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut buffer = [0; 1024];

@@ -17,6 +17,8 @@ mod fanout;
 mod flood;
 mod idle;
 mod process;
+#[cfg(feature = "tls")]
+mod tls;
 mod zlib;
 
 use std::error::Error;
@@ -45,6 +47,10 @@ fn run() -> Result<(), Box<dyn Error>> {
         "idle" => idle::run(&options),
         "flood" => flood::run(&options),
         "fanout" => fanout::run(&options),
+        #[cfg(feature = "tls")]
+        "tls-idle" => tls::idle(&options),
+        #[cfg(feature = "tls")]
+        "tls-storm" => tls::storm(&options),
         "zlib" => zlib::run(&options),
         "levels" => zlib::compare_levels(),
         mode => Err(format!("unknown mode '{mode}'\n{USAGE}").into()),
@@ -61,6 +67,9 @@ struct Options {
     size: usize,
     messages: usize,
     limit: Option<usize>,
+    /// A file with the certificate of whom to trust.
+    #[cfg(feature = "tls")]
+    ca: Option<String>,
     least: usize,
     releases: bool,
     json: bool,
@@ -75,6 +84,8 @@ const USAGE: &str = "usage: load MODE --server ADDR [OPTION]...
   load idle    opens connections, has each echo one message, and closes them
   load flood   sends messages and reads none, until the server takes no more, beside one that does read
   load fanout  sends messages on one connection that the server passes on to all, this one included
+  load tls-idle   opens connections within TLS, and has each echo one message (with feature `tls`)
+  load tls-storm  has connections within TLS echo messages, at last beside bursts of handshakes
   load zlib    inflates and deflates messages by itself, without a server
   load levels  compares the levels of compression, without a server
 
@@ -90,7 +101,8 @@ const USAGE: &str = "usage: load MODE --server ADDR [OPTION]...
   --messages N        in all: of echo, at most of flood, of fanout [100000, 65536, 100]
   --limit BYTES       fail if the server takes more: for each connection of idle, in all of flood
   --least BYTES       fail if a connection of idle takes less, once it has echoed a message
-  --releases          wait until the server has released what idle connections have of their own";
+  --releases          wait until the server has released what idle connections have of their own
+  --ca FILE           the certificate to trust, of tls-idle and tls-storm";
 
 impl Options {
     fn parse() -> Result<Option<Self>, Box<dyn Error>> {
@@ -100,8 +112,12 @@ impl Options {
         let (mut level, mut memory_level) = (zlib::LEVEL, zlib::MEMORY_LEVEL);
         let (mut least, mut releases) = (0, false);
         let (mut connections, mut in_flight, mut size, mut messages) = (100, 1, None, None);
+        #[cfg(feature = "tls")]
+        let mut ca = None;
         while let Some(argument) = parser.next()? {
             match argument {
+                #[cfg(feature = "tls")]
+                Long("ca") => ca = Some(parser.value()?.string()?),
                 Value(value) if mode.is_none() => mode = Some(value.string()?),
                 Long("server") => server = Some(parser.value()?.parse()?),
                 Long("pid") => process = Some(Process::new(parser.value()?.parse()?)),
@@ -152,6 +168,8 @@ impl Options {
             deflate,
             level,
             memory_level,
+            #[cfg(feature = "tls")]
+            ca,
         }))
     }
 

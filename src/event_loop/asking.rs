@@ -25,6 +25,8 @@ enum Whom {
 pub(super) enum Outcome {
     /// The connection is open.
     Established(Box<Established>),
+    /// The proxy has connected to the server, of which nothing has been asked yet.
+    Tunnel,
     /// The server does not want it so.
     Refused(ServerRefusal),
 }
@@ -43,21 +45,23 @@ impl Asking {
         Box::new(Self { route, whom })
     }
 
+    /// Begins to ask the server, to which a proxy has connected: appends what to send.
+    pub(super) fn ask_server(&mut self, buffers: &mut BufferPool, output: &mut Vec<u8>) {
+        self.whom = ask_server(&self.route, buffers, output);
+    }
+
     /// Takes bytes from the front of `input`, and appends what to send in return. What is left
     /// after [`Outcome::Established`] are frames.
     pub(super) fn receive(
         &mut self,
         input: &mut &[u8],
-        buffers: &mut BufferPool,
         output: &mut Vec<u8>,
     ) -> Result<Option<Outcome>, ConnectError> {
         match &mut self.whom {
             Whom::Proxy(tunnel) => {
                 match tunnel.receive(input, output).map_err(ConnectError::Proxy)? {
                     None => {}
-                    Some(TunnelReply::Open) => {
-                        self.whom = ask_server(&self.route, buffers, output);
-                    }
+                    Some(TunnelReply::Open) => return Ok(Some(Outcome::Tunnel)),
                     Some(TunnelReply::Refused(refusal)) => {
                         return Err(ConnectError::ProxyRefused(Box::new(refusal)));
                     }

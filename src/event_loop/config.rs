@@ -334,7 +334,8 @@ impl Config {
     ///
     /// For clients that connect to this loop: from the accepted connection to the last byte of the
     /// request's head, and to a deferred decision. For servers that it connects to: from the TCP
-    /// connection to the last byte of the answer, what a proxy has to say included.
+    /// connection to the last byte of the answer, what a proxy has to say included. Both include the
+    /// TLS handshake, if there is one.
     ///
     /// However slowly bytes trickle in, this does not begin anew.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {

@@ -1,7 +1,12 @@
 //! Connections to servers, as an application asks for them.
 
 use std::net::SocketAddr;
+#[cfg(feature = "tls")]
+use std::sync::Arc;
 use std::time::Duration;
+
+#[cfg(feature = "tls")]
+use rustls::ClientConfig;
 
 use super::ConnectError;
 #[cfg(feature = "deflate")]
@@ -9,10 +14,14 @@ use super::config::Config;
 use super::entry::{Flags, Stage};
 use super::lines::Host;
 use super::reconnect::{Link, Reconnect};
+#[cfg(feature = "tls")]
+use super::tls_stream::TlsStream;
 use super::transport::Transport;
 use super::{EventLoop, PeerId, Peers};
 use crate::handshake::{ClientRequest, Proxy, RedirectError, ServerRefusal, UrlError, WsUrl};
 use crate::random::MaskingKeys;
+#[cfg(feature = "tls")]
+use crate::tls::{begin, system_config};
 
 /// What to ask which server for, and by which way.
 ///
@@ -39,6 +48,8 @@ pub struct Connect {
     follows_redirects: bool,
     via: Via,
     pub(super) reconnect: Option<Reconnect>,
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<ClientConfig>>,
 }
 
 /// Whether there is a proxy in between.
@@ -52,7 +63,14 @@ enum Via {
 impl Connect {
     /// Asks for this, straight from the server that its URL names.
     pub fn new(request: ClientRequest) -> Self {
-        Self { request, follows_redirects: false, via: Via::Nothing, reconnect: None }
+        Self {
+            request,
+            follows_redirects: false,
+            via: Via::Nothing,
+            reconnect: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
     }
 
     /// Follows redirections: see [`ClientRequest::redirected`] for what that means and how far it
@@ -76,6 +94,18 @@ impl Connect {
         self
     }
 
+    /// Speaks TLS, if the URL begins with `wss`, as a configuration of rustls's says: whom to trust,
+    /// and what to show.
+    ///
+    /// By default, it is [the one that trusts whom the system trusts](crate::tls::system_config).
+    /// For other roots, [`client_config`](crate::tls::client_config) makes one. It should offer the
+    /// protocol `http/1.1`, or none.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, config: Arc<ClientConfig>) -> Self {
+        self.tls = Some(config);
+        self
+    }
+
     /// Offers to compress as the configuration says, unless the request is explicit about that.
     #[cfg(feature = "deflate")]
     fn compressing_as(mut self, config: &Config) -> Self {
@@ -86,15 +116,27 @@ impl Connect {
     /// Finds out by which way to go.
     fn route(self) -> Result<Route, ConnectError> {
         let Self { request, via, .. } = &self;
+        #[cfg(not(feature = "tls"))]
         if request.url().is_secure() {
             return Err(ConnectError::TlsUnavailable);
         }
+        #[cfg(feature = "tls")]
+        let tls = match &self.tls {
+            _ if !request.url().is_secure() => None,
+            Some(config) => Some(Arc::clone(config)),
+            None => Some(system_config().map_err(ConnectError::NoRoots)?),
+        };
         let proxy = match via {
             Via::Nothing => None,
             Via::Proxy(proxy) => Some(proxy.clone()),
             Via::Environment => from_environment(request.url()).map_err(ConnectError::ProxyUrl)?,
         };
-        Ok(Route { connect: self, proxy })
+        Ok(Route {
+            connect: self,
+            proxy,
+            #[cfg(feature = "tls")]
+            tls,
+        })
     }
 }
 
@@ -113,9 +155,29 @@ fn from_environment(url: &WsUrl) -> Result<Option<Proxy>, UrlError> {
 pub(super) struct Route {
     connect: Connect,
     pub(super) proxy: Option<Proxy>,
+    /// How to speak TLS with the server, if it is to be spoken.
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<ClientConfig>>,
 }
 
 impl Route {
+    /// Begins TLS with the server, if it is to be spoken, on a connection that leads there.
+    ///
+    /// # Errors
+    ///
+    /// Fails if no certificate could be for such a name.
+    pub(super) fn secure(&self, transport: Transport) -> Result<Transport, ConnectError> {
+        #[cfg(feature = "tls")]
+        let transport = match (&self.tls, transport) {
+            (Some(config), Transport::Socket(socket, remote_addr)) => {
+                let session = begin(config, self.request().url().server_name())?;
+                Transport::Tls(TlsStream::client(socket, remote_addr, session))
+            }
+            (_, transport) => transport,
+        };
+        Ok(transport)
+    }
+
     pub(super) fn request(&self) -> &ClientRequest {
         &self.connect.request
     }
@@ -172,9 +234,10 @@ impl Peers {
     ///
     /// # Errors
     ///
-    /// Fails if the URL is not valid or begins with `wss`, if there are too many connections
-    /// already, if the loop is shutting down, and if the system has no randomness to give. Then
-    /// there is no id, and the handler is not told.
+    /// Fails if the URL is not valid, if there are too many connections already, if the loop is
+    /// shutting down, and if the system has no randomness to give. So it does if the URL begins with
+    /// `wss` and the system has no root certificates, or this library is built without the feature
+    /// `tls`. Then there is no id, and the handler is not told.
     ///
     /// # Examples
     ///

@@ -281,6 +281,14 @@ impl EventLoop {
     /// Begins the opening handshake on a connection that is made.
     fn ask(&mut self, id: PeerId, transport: Transport) {
         let Some(route) = self.connector.take_route(id) else { return };
+        let transport = match &route.proxy {
+            // To whom TLS would be nothing but bytes of no use.
+            Some(_) => transport,
+            None => match route.secure(transport) {
+                Ok(transport) => transport,
+                Err(error) => return self.peers.fail_connect(id, error),
+            },
+        };
         let Self { peers, intake, .. } = self;
         let Peers { entries, buffers, to_do, now, .. } = peers;
         let entry = &mut entries[id.index()];

@@ -220,7 +220,13 @@ impl Entry {
     pub(super) fn write(&mut self, buffers: &mut BufferPool, now: Instant) -> io::Result<()> {
         let before = self.queue.len();
         let flushed = self.queue.flush(&mut self.transport, buffers)?;
-        let written = before - self.queue.len();
+        #[cfg(feature = "tls")]
+        let flushed = match self.transport.is_tls() {
+            true => self.send_rest(buffers)?,
+            false => flushed,
+        };
+        // Within TLS, what is queued becomes longer when it is encrypted.
+        let written = before.saturating_sub(self.queue.len());
         let was_blocked = std::mem::replace(&mut self.flags.blocked, flushed == Flushed::Blocked);
         if !self.is_open() {
             // Pongs are sent even after Close. Those that the peer asks for then do not extend its
@@ -239,10 +245,20 @@ impl Entry {
         Ok(())
     }
 
+    /// Sends what is no longer in the queue, but in rustls.
+    #[cfg(feature = "tls")]
+    #[cold]
+    fn send_rest(&mut self, buffers: &mut BufferPool) -> io::Result<Flushed> {
+        let unsent = self.transport.tls().map_or(Ok(0), |tls| tls.send_rest())?;
+        Ok(self.queue.note_unsent(unsent, buffers))
+    }
+
     /// Ends our side of the stream, if that is still to be done. Returns whether the other side's
     /// end is still to come.
     pub(super) fn hang_up(&mut self) -> bool {
         if self.flags.ended {
+            #[cfg(feature = "tls")]
+            self.say_goodbye();
             return false;
         }
         // RFC 6455 §7.1.1: the server closes TCP first, so that it is the one to remember the
@@ -251,9 +267,23 @@ impl Entry {
             return true;
         }
         if !std::mem::replace(&mut self.flags.shut, true) {
-            return self.transport.shutdown_write().is_ok();
+            let shut = self.transport.shutdown_write().is_ok();
+            #[cfg(feature = "tls")]
+            if self.transport.tls().is_some_and(|tls| tls.has_unsent()) {
+                self.flags.blocked = true;
+            }
+            return shut;
         }
         true
+    }
+
+    /// Lets the other side know that our side of the stream ends here, and was not cut: RFC 8446
+    /// §6.1. It has ended its own, so that if there is no room for that, nobody is waiting for it.
+    #[cfg(feature = "tls")]
+    fn say_goodbye(&mut self) {
+        if let Some(tls) = self.transport.tls() {
+            let _ = tls.shutdown_write();
+        }
     }
 
     /// When the present wait is too long, and what then.

@@ -10,6 +10,8 @@ use super::inbox::Inbox;
 use super::{Close, ConnectError, Peer, PeerId, Peers, Retry, TimerId};
 use crate::handshake::{Acceptance, InvalidField, Offer, Refusal, Request, Response};
 use crate::protocol::{CloseCode, Message, Piece};
+#[cfg(feature = "tls")]
+use crate::tls::TlsSession;
 
 /// An application: one value that is told of everything that happens to all peers.
 ///
@@ -193,6 +195,8 @@ pub struct IncomingRequest<'a> {
     pub(super) remote_addr: Option<SocketAddr>,
     pub(super) client_addr: Option<IpAddr>,
     pub(super) inbox: &'a Arc<Inbox>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<&'a TlsSession>,
 }
 
 impl<'a> IncomingRequest<'a> {
@@ -218,6 +222,12 @@ impl<'a> IncomingRequest<'a> {
     /// What the client offers if it asks for an upgrade; `None` for any other request.
     pub fn offer(&self) -> Option<&'a Offer> {
         self.offer
+    }
+
+    /// What TLS tells of the client, such as its certificate; `None` for a connection without TLS.
+    #[cfg(feature = "tls")]
+    pub fn tls(&self) -> Option<&'a TlsSession> {
+        self.tls
     }
 
     /// Lets the client in, with the subprotocol that the configuration prefers.

@@ -5,11 +5,15 @@
 
 mod frames;
 mod opening;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::io;
 use std::sync::Arc;
 
 use self::opening::{fail, refused};
+#[cfg(feature = "tls")]
+use super::ConnectStep;
 use super::asking::{Asking, Outcome};
 use super::close::CloseCause;
 use super::decoders::{Assembler, DecoderPool};
@@ -87,7 +91,7 @@ const MAX_DISCARDED: usize = 16 << 20;
 
 /// Epoll and kqueue report every arrival as an edge of its own, so that a read which did not fill
 /// its buffer left nothing behind. Elsewhere an edge is spent only by a read that would block.
-const SHORT_READ_IS_LAST: bool = cfg!(unix);
+pub(super) const SHORT_READ_IS_LAST: bool = cfg!(unix);
 
 /// Below so many receivers, their memory is not worth giving back.
 const KEPT_RECEIVERS: usize = 1024;
@@ -146,7 +150,7 @@ impl Intake {
     pub(super) fn turn_away(&mut self, peers: &mut Peers, id: PeerId, refusal: Refusal) {
         let method = match std::mem::take(&mut self.receivers[id.index()]).stage {
             Receiving::Head(head) if head.is_empty() => {
-                return peers.drop_opening(id, |refused| &mut refused.silent);
+                return drop_silent(peers, id);
             }
             Receiving::Head(head) => head.method(),
             Receiving::Decision(undecided) => undecided.method,
@@ -164,6 +168,10 @@ impl Intake {
 
     /// Ends the wait for the answer to what was asked on a connection.
     pub(super) fn give_up(&mut self, peers: &mut Peers, id: PeerId) {
+        #[cfg(feature = "tls")]
+        if find(&mut peers.entries, id).is_some_and(|entry| entry.transport.is_handshaking()) {
+            return peers.fail_connect(id, ConnectError::TimedOut(ConnectStep::Tls));
+        }
         self.end_answer(peers, id, Asking::give_up);
     }
 
@@ -179,7 +187,9 @@ impl Intake {
                 receiver.stage = match end(&mut asking) {
                     Ok(Outcome::Refused(refusal)) => refused(peers, id, &asking.route, refusal),
                     // It would have been, before.
-                    Ok(Outcome::Established(_)) => fail(peers, id, ConnectError::Aborted),
+                    Ok(Outcome::Established(_) | Outcome::Tunnel) => {
+                        fail(peers, id, ConnectError::Aborted)
+                    }
                     Err(error) => fail(peers, id, error),
                 }
             }
@@ -224,7 +234,16 @@ impl Intake {
         if room == 0 {
             return entry.throttle(&mut peers.to_do, peers.now);
         }
-        match entry.transport.read(&mut buffer[..room]) {
+        #[cfg(feature = "tls")]
+        let read = match entry.transport.is_tls() {
+            true => tls::read(entry, &mut peers.to_do, &mut buffer[..room]),
+            false => Some(entry.transport.read(&mut buffer[..room])),
+        };
+        #[cfg(feature = "tls")]
+        let Some(read) = read else { return };
+        #[cfg(not(feature = "tls"))]
+        let read = entry.transport.read(&mut buffer[..room]);
+        match read {
             Ok(0) => {
                 entry.flags.ended = true;
                 if entry.stage == Stage::Opening {
@@ -250,9 +269,14 @@ impl Intake {
             }
             // Neither an end nor an error is there: if an event said so, it was about another socket
             // that was being connected for the same peer.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => entry.flags.hung_up = false,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // If it is to be read again, it was not asked for all that it has.
+                entry.flags.hung_up &= entry.flags.ready;
+            }
+            #[cfg(feature = "tls")]
+            Err(error) if entry.transport.is_broken() => self.fail_tls(peers, id, error),
             Err(_) if matches!(&receiver.stage, Receiving::Head(head) if head.is_empty()) => {
-                peers.drop_opening(id, |refused| &mut refused.silent);
+                drop_silent(peers, id);
             }
             Err(error) => peers.drop_connection(id, CloseCause::Lost(error.kind())),
         }
@@ -366,6 +390,15 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
             self.peers.drop_connection(self.id, CloseCause::Remote);
         }
     }
+}
+
+/// Drops a connection on which no request was begun.
+fn drop_silent(peers: &mut Peers, id: PeerId) {
+    #[cfg(feature = "tls")]
+    if peers.entry(id).is_some_and(|entry| entry.transport.has_begun_tls()) {
+        return peers.drop_opening(id, |refused| &mut refused.tls);
+    }
+    peers.drop_opening(id, |refused| &mut refused.silent);
 }
 
 /// Answers an HTTP request, or a connection that did not get so far as to send one.

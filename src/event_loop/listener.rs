@@ -15,7 +15,11 @@ use socket2::{Domain, Socket as Socket2, Type};
 
 use super::in_memory::{Backlog, Door};
 use super::poller::Poller;
+#[cfg(feature = "tls")]
+use super::tls_stream::TlsStream;
 use super::transport::{self, Transport};
+#[cfg(feature = "tls")]
+use crate::tls::TlsServer;
 
 /// A listening socket, and whether there may be connections to accept.
 #[derive(Debug)]
@@ -27,6 +31,9 @@ pub(super) struct Listener {
     pub(super) failures: u32,
     /// When to try again after too many failures.
     pub(super) retry: Option<Instant>,
+    /// What connections are within.
+    #[cfg(feature = "tls")]
+    tls: Option<TlsServer>,
 }
 
 #[derive(Debug)]
@@ -69,7 +76,20 @@ impl Listener {
     }
 
     fn new(socket: Socket) -> Self {
-        Self { socket, pending: false, failures: 0, retry: None }
+        Self {
+            socket,
+            pending: false,
+            failures: 0,
+            retry: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    /// Has its connections speak TLS.
+    #[cfg(feature = "tls")]
+    pub(super) fn within(self, tls: TlsServer) -> Self {
+        Self { tls: Some(tls), ..self }
     }
 
     pub(super) fn register(&mut self, poller: &Poller, token: Token) -> io::Result<()> {
@@ -100,7 +120,12 @@ impl Listener {
                 // Frames are written whole, so that waiting for more could only delay them. That
                 // fails only if the connection is gone again, which reading from it will tell.
                 let _ = stream.set_nodelay(true);
-                Ok(Transport::Socket(transport::Socket::Tcp(stream), Some(addr)))
+                let socket = transport::Socket::Tcp(stream);
+                #[cfg(feature = "tls")]
+                if let Some(tls) = &self.tls {
+                    return Ok(Transport::Tls(TlsStream::server(socket, addr, tls.config())?));
+                }
+                Ok(Transport::Socket(socket, Some(addr)))
             }
             #[cfg(unix)]
             Socket::Unix(socket) => {

@@ -109,6 +109,9 @@ pub struct RefusalStats {
     /// Not a byte was received, until the client left or its time was up: port scans, and load
     /// balancers that look whether somebody listens.
     pub silent: u64,
+    /// No TLS connection came about, though something was received: it is no TLS, or not in time, the
+    /// client does not trust our certificate, or we do not trust its.
+    pub tls: u64,
     /// The loop was shutting down. Status 503.
     pub shutting_down: u64,
 }
@@ -165,7 +168,8 @@ pub struct MessageStats {
     pub dropped: u64,
 }
 
-/// Bytes on the wire.
+/// Bytes on the wire. Of what is within TLS, the bytes of WebSocket and HTTP are counted, but while
+/// they wait for sockets, when it is those of TLS.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ByteStats {
@@ -286,6 +290,7 @@ impl RefusalStats {
             ("timed_out", self.timed_out),
             ("incomplete", self.incomplete),
             ("silent", self.silent),
+            ("tls", self.tls),
             ("shutting_down", self.shutting_down),
         ]
         .into_iter()
@@ -297,6 +302,7 @@ impl RefusalStats {
             Refusal::LineEnd
             | Refusal::EmptyLines
             | Refusal::Tls
+            | Refusal::PlainText
             | Refusal::RequestLine
             | Refusal::Field
             | Refusal::TargetTooLong

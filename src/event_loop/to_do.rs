@@ -22,7 +22,16 @@ pub(super) struct ToDo {
     pub(super) connects: Vec<(PeerId, Box<Route>, Duration)>,
     /// Clients whose opening handshake is done, to make way for those that wait for the address.
     pub(super) connected: Vec<PeerId>,
+    /// How many more steps of TLS handshakes may be taken in this turn.
+    #[cfg(feature = "tls")]
+    tls_steps: usize,
 }
+
+/// How many steps of TLS handshakes are taken in a turn. Most of a step is a signature or the
+/// verification of one: 0.1 ms or, with a key of RSA's, 1 ms. A turn is worth nothing to those that
+/// wait for the next, and to all others it should be short.
+#[cfg(feature = "tls")]
+const TLS_STEPS: usize = 2;
 
 impl ToDo {
     /// Has the loop look at the peer before it waits again.
@@ -37,5 +46,19 @@ impl ToDo {
         if !std::mem::replace(&mut entry.flags.ready, true) {
             self.ready.push_back(entry.id);
         }
+    }
+
+    /// Allows a turn's share of TLS handshakes.
+    #[cfg(feature = "tls")]
+    pub(super) fn allow_handshakes(&mut self) {
+        self.tls_steps = TLS_STEPS;
+    }
+
+    /// Whether a step of a TLS handshake may be taken in this turn. It is counted as taken.
+    #[cfg(feature = "tls")]
+    pub(super) fn take_tls_step(&mut self) -> bool {
+        let allowed = self.tls_steps > 0;
+        self.tls_steps -= usize::from(allowed);
+        allowed
     }
 }

@@ -1,6 +1,6 @@
 //! The socket under a connection: the one place below which bytes come from and go to.
 //!
-//! Nothing above knows what kind it is, so that TLS is another variant here and nothing elsewhere.
+//! What is above knows no kinds of it, and of TLS only where that has more to say than bytes.
 
 #![expect(clippy::disallowed_types, reason = "this is where sockets belong")]
 
@@ -14,6 +14,8 @@ use mio::{Interest, Token};
 
 use super::memory::MemoryStream;
 use super::poller::Poller;
+#[cfg(feature = "tls")]
+use super::tls_stream::TlsStream;
 
 /// A connected, non-blocking byte stream, and where it comes from.
 ///
@@ -23,6 +25,9 @@ use super::poller::Poller;
 pub(super) enum Transport {
     Socket(Socket, Option<SocketAddr>),
     Memory(Box<(MemoryStream, Option<SocketAddr>)>),
+    /// Within TLS.
+    #[cfg(feature = "tls")]
+    Tls(Box<TlsStream>),
     /// None yet: it is to be connected.
     Unconnected,
 }
@@ -68,6 +73,12 @@ impl Transport {
             (Self::Socket(either, _), Poller::System { poll, .. }) => {
                 on_socket!(either, socket => poll.registry().register(socket, token, both))
             }
+            #[cfg(feature = "tls")]
+            (Self::Tls(tls), Poller::System { poll, .. }) => {
+                on_socket!(&mut tls.socket, socket => poll.registry().register(socket, token, both))
+            }
+            #[cfg(feature = "tls")]
+            (Self::Tls(_), Poller::Memory { .. }) => Err(io::ErrorKind::Unsupported.into()),
             (Self::Memory(memory), Poller::Memory { readiness, .. }) => {
                 memory.0.register(readiness, token);
                 Ok(())
@@ -83,6 +94,8 @@ impl Transport {
         match self {
             Self::Socket(_, remote_addr) => *remote_addr,
             Self::Memory(memory) => memory.1,
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.remote_addr,
             Self::Unconnected => None,
         }
     }
@@ -90,9 +103,9 @@ impl Transport {
     /// The address that the connection was made to, if it was made to any. Asks the system.
     pub(super) fn local_addr(&self) -> Option<SocketAddr> {
         match self {
-            Self::Socket(Socket::Tcp(socket), _) => socket.local_addr().ok(),
-            #[cfg(unix)]
-            Self::Socket(Socket::Unix(_), _) => None,
+            Self::Socket(socket, _) => socket.local_addr(),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.socket.local_addr(),
             Self::Memory(_) | Self::Unconnected => None,
         }
     }
@@ -102,24 +115,57 @@ impl Transport {
         matches!(self, Self::Memory(memory) if memory.0.is_connected_to(client))
     }
 
+    /// Whether this is within TLS.
+    #[cfg(feature = "tls")]
+    pub(super) fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
+    /// Whether it is still to be agreed on how to speak TLS.
+    #[cfg(feature = "tls")]
+    pub(super) fn is_handshaking(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.is_handshaking())
+    }
+
+    /// Whether a TLS handshake was begun, and is not done.
+    #[cfg(feature = "tls")]
+    pub(super) fn has_begun_tls(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.has_begun())
+    }
+
+    /// Whether this was to be TLS, and is something else.
+    #[cfg(feature = "tls")]
+    pub(super) fn is_broken(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.is_broken())
+    }
+
+    /// The connection, if it is within TLS.
+    #[cfg(feature = "tls")]
+    pub(super) fn tls(&mut self) -> Option<&mut TlsStream> {
+        match self {
+            Self::Tls(tls) => Some(tls),
+            Self::Socket(..) | Self::Memory(_) | Self::Unconnected => None,
+        }
+    }
+
     /// Reads once. `Ok(0)` is the end of the stream.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Socket(either, _) => {
-                retry_interrupted(|| on_socket!(either, socket => socket.read(buffer)))
-            }
+            Self::Socket(socket, _) => socket.read(buffer),
             Self::Memory(memory) => in_memory(|| memory.0.read(buffer)),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => within_tls(|| tls.read(buffer)),
             Self::Unconnected => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 
     /// Says that nothing more will be written: TCP's FIN, behind all that was.
-    pub(super) fn shutdown_write(&self) -> io::Result<()> {
+    pub(super) fn shutdown_write(&mut self) -> io::Result<()> {
         match self {
-            Self::Socket(either, _) => {
-                on_socket!(either, socket => socket.shutdown(Shutdown::Write))
-            }
+            Self::Socket(socket, _) => socket.shutdown_write(),
             Self::Memory(memory) => memory.0.shutdown_write(),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.shutdown_write(),
             Self::Unconnected => Ok(()),
         }
     }
@@ -128,20 +174,20 @@ impl Transport {
 impl Write for Transport {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Socket(either, _) => {
-                retry_interrupted(|| on_socket!(either, socket => socket.write(bytes)))
-            }
+            Self::Socket(socket, _) => socket.write(bytes),
             Self::Memory(memory) => in_memory(|| memory.0.write(bytes)),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => within_tls(|| tls.write(&[IoSlice::new(bytes)])),
             Self::Unconnected => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Self::Socket(either, _) => {
-                retry_interrupted(|| on_socket!(either, socket => send_vectored(socket, slices)))
-            }
+            Self::Socket(socket, _) => socket.write_vectored(slices),
             Self::Memory(memory) => in_memory(|| memory.0.write_vectored(slices)),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => within_tls(|| tls.write(slices)),
             Self::Unconnected => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
@@ -151,6 +197,52 @@ impl Write for Transport {
     }
 }
 
+impl Socket {
+    pub(super) fn shutdown_write(&self) -> io::Result<()> {
+        on_socket!(self, socket => socket.shutdown(Shutdown::Write))
+    }
+
+    pub(super) fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(socket) => socket.local_addr().ok(),
+            #[cfg(unix)]
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+// Inlined, as TLS calls them as well: otherwise, everything without it would pay for the calls.
+
+impl Read for Socket {
+    #[inline(always)]
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        retry_interrupted(|| on_socket!(self, socket => socket.read(buffer)))
+    }
+}
+
+impl Write for Socket {
+    #[inline(always)]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        retry_interrupted(|| on_socket!(self, socket => socket.write(bytes)))
+    }
+
+    #[inline(always)]
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        retry_interrupted(|| on_socket!(self, socket => send_vectored(socket, slices)))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Does what takes TLS, out of the way of what does not.
+#[cfg(feature = "tls")]
+#[cold]
+fn within_tls(call: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
+    call()
+}
+
 /// Does with memory what is done with sockets, out of their way: with both in one place, a socket's
 /// share took ten instructions more.
 #[cold]
@@ -158,6 +250,7 @@ fn in_memory(call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     retry_interrupted(call)
 }
 
+#[inline(always)]
 fn retry_interrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match call() {

@@ -37,6 +37,10 @@ pub(super) struct Pending {
     /// The latest Pong that found the queue above its mark, encoded; it goes out once there is
     /// room.
     owed_pong: Vec<u8>,
+    /// How much that is not in any segment the socket has not taken either: what was encrypted, and
+    /// what TLS has to say of its own.
+    #[cfg(feature = "tls")]
+    unsent: usize,
 }
 
 /// Bytes that lie together in memory.
@@ -67,7 +71,7 @@ impl WriteQueue {
 
     /// The same, but for the Pong that is owed.
     pub(super) fn len_but_pong(&self) -> usize {
-        self.pending.as_ref().map_or(0, |pending| pending.bytes)
+        self.pending.as_ref().map_or(0, |pending| pending.len() - pending.owed_pong.len())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -203,6 +207,19 @@ impl WriteQueue {
         }
     }
 
+    /// Notes how much is between the queue and the socket, and counts it as queued.
+    #[cfg(feature = "tls")]
+    pub(super) fn note_unsent(&mut self, unsent: usize, pool: &mut BufferPool) -> Flushed {
+        if unsent == 0 && self.is_empty() {
+            return Flushed::All;
+        }
+        let mut pending = self.pending.take().unwrap_or_else(|| pool.take_queue());
+        pool.ledger.queued = pool.ledger.queued - pending.unsent + unsent;
+        pending.unsent = unsent;
+        self.put_back(pending, pool);
+        if self.is_empty() { Flushed::All } else { Flushed::Blocked }
+    }
+
     /// Gives everything back to the pool.
     pub(super) fn clear(&mut self, pool: &mut BufferPool) {
         if let Some(mut pending) = self.pending.take() {
@@ -214,6 +231,10 @@ impl WriteQueue {
             }
             (pending.written, pending.bytes) = (0, 0);
             pending.owed_pong.clear();
+            #[cfg(feature = "tls")]
+            {
+                pending.unsent = 0;
+            }
             pool.give_queue(pending);
         }
     }
@@ -241,8 +262,14 @@ impl Pending {
         self.segments.capacity() <= MAX_SLICES
     }
 
+    #[cfg(not(feature = "tls"))]
     fn len(&self) -> usize {
         self.bytes + self.owed_pong.len()
+    }
+
+    #[cfg(feature = "tls")]
+    fn len(&self) -> usize {
+        self.bytes + self.owed_pong.len() + self.unsent
     }
 
     /// Notes that there are so many bytes more.

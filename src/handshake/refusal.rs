@@ -16,6 +16,8 @@ pub enum Refusal {
     EmptyLines,
     /// A TLS handshake where plain HTTP is spoken: most likely the client meant another port.
     Tls,
+    /// A request in plain text where TLS is spoken: most likely the client meant another scheme.
+    PlainText,
     /// The request line is not `method target HTTP/1.1` (RFC 9112 §3).
     RequestLine,
     /// A header field line is malformed (RFC 9112 §5).
@@ -91,6 +93,7 @@ impl Refusal {
             Self::LineEnd
             | Self::EmptyLines
             | Self::Tls
+            | Self::PlainText
             | Self::RequestLine
             | Self::Field
             | Self::Target
@@ -146,6 +149,7 @@ impl Refusal {
             Self::LineEnd => "every line of a request head must end with CRLF",
             Self::EmptyLines => "expected a request line, got empty lines",
             Self::Tls => "expected HTTP, got a TLS handshake: is this the right port?",
+            Self::PlainText => "expected a TLS handshake, got plain text: is it wss or https?",
             Self::RequestLine => "expected a request line: method, target and HTTP/1.1",
             Self::Field => "malformed header field, expected `name: value`",
             Self::TargetTooLong => "the request line is too long",

@@ -11,7 +11,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls::{ClientConnection, pki_types::ServerName};
 
 /// The one protocol that is spoken within TLS, as ALPN knows it (RFC 7301 §6).
-const HTTP_1_1: &[u8] = b"http/1.1";
+pub(super) const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// Returns the configuration that trusts [the system's roots](system_roots).
 ///

@@ -49,4 +49,6 @@ mod storm;
 mod streaming;
 mod timeouts;
 mod timers;
+#[cfg(feature = "tls")]
+mod tls;
 mod topics;

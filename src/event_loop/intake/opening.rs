@@ -5,18 +5,20 @@ use std::sync::Arc;
 use super::super::asking::{Asking, Outcome};
 use super::super::connect::Route;
 use super::super::handler::{Answer, Decision, Handler, IncomingRequest};
+use super::super::transport::Transport;
 use super::super::{ConnectError, Peer, PeerId, Peers};
 use super::{Receiving, Reception, Undecided, respond};
-use crate::handshake::{HeadBuffer, Method, Refusal, Request, ServerRefusal};
+use crate::handshake::{HeadBuffer, Method, ProxyError, Refusal, Request, ServerRefusal};
 
 impl<H: Handler + ?Sized> Reception<'_, H> {
     /// Takes what a server or a proxy answers.
     pub(super) fn answer(&mut self, mut asking: Box<Asking>, input: &mut &[u8]) -> Receiving {
-        let (mut output, buffers) = (Vec::new(), &mut self.peers.buffers);
-        let outcome = asking.receive(input, buffers, &mut output);
+        let mut output = Vec::new();
+        let outcome = asking.receive(input, &mut output);
         self.peers.say(self.id, output);
         match outcome {
             Ok(None) => Receiving::Answer(asking),
+            Ok(Some(Outcome::Tunnel)) => self.ask_through_tunnel(asking),
             Ok(Some(Outcome::Established(established))) => {
                 #[cfg(feature = "deflate")]
                 self.peers.agree_on(self.id, established.deflate());
@@ -29,6 +31,24 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
             }
             Err(error) => fail(self.peers, self.id, error),
         }
+    }
+
+    /// Asks the server, now that a proxy has connected to it.
+    fn ask_through_tunnel(&mut self, mut asking: Box<Asking>) -> Receiving {
+        let entry = &mut self.peers.entries[self.id.index()];
+        if !entry.queue.is_empty() {
+            // It says yes to what it has not heard. The rest of that is not for the server.
+            return fail(self.peers, self.id, ConnectError::Proxy(ProxyError::EarlyBytes));
+        }
+        let transport = std::mem::replace(&mut entry.transport, Transport::Unconnected);
+        match asking.route.secure(transport) {
+            Ok(transport) => entry.transport = transport,
+            Err(error) => return fail(self.peers, self.id, error),
+        }
+        let mut output = Vec::new();
+        asking.ask_server(&mut self.peers.buffers, &mut output);
+        self.peers.say(self.id, output);
+        Receiving::Answer(asking)
     }
 
     /// Asks the handler about a request whose head is complete.
@@ -46,6 +66,8 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
             Ok(judged) => judged,
             Err(refusal) => return self.refuse(refusal, head.method()),
         };
+        #[cfg(feature = "tls")]
+        let tls = entry.transport.tls().and_then(|tls| tls.session());
         let incoming = IncomingRequest {
             request: &request,
             offer: offer.as_ref(),
@@ -53,6 +75,8 @@ impl<H: Handler + ?Sized> Reception<'_, H> {
             remote_addr: entry.transport.remote_addr(),
             client_addr: entry.client_addr(),
             inbox: &self.shared.inbox,
+            #[cfg(feature = "tls")]
+            tls: tls.as_ref(),
         };
         let answer = self.handler.on_request(self.peers, &incoming);
         let undecided = Undecided { method: request.method(), offer, ticket: None };

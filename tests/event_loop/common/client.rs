@@ -128,6 +128,12 @@ impl<S: Socket> Client<S> {
         Self { socket, input: Vec::new() }
     }
 
+    /// What it is connected with.
+    #[cfg(feature = "tls")]
+    pub(crate) fn socket(&mut self) -> &mut S {
+        &mut self.socket
+    }
+
     /// Whether there is anything to read, be it the end of the stream.
     pub(crate) fn has_input(&mut self) -> bool {
         if self.input.is_empty() {
