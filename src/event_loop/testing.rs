@@ -148,7 +148,7 @@ impl<H: Handler> Rehearsal<H> {
     }
 
     /// Has what the handler [connects](Peers::connect) to be this very server, whatever the URL
-    /// says. Before that there is nowhere to connect to.
+    /// says, and without TLS. Before that there is nowhere to connect to.
     ///
     /// # Examples
     ///

@@ -40,7 +40,9 @@ mod rehearsal;
 mod remote;
 #[cfg(unix)]
 mod signs_of_life;
+#[cfg(feature = "deflate")]
 mod simulation;
+#[cfg(feature = "deflate")]
 mod simulations;
 #[cfg(unix)]
 mod stats;
