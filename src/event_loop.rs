@@ -39,6 +39,7 @@ mod ending;
 mod entry;
 mod errands;
 mod expiry;
+mod faults;
 mod handler;
 mod in_memory;
 mod inbox;

@@ -11,6 +11,7 @@ use super::attempts::Attempts;
 use super::connect::Route;
 use super::deadlines::Deadlines;
 use super::entry::Stage;
+use super::in_memory::Door;
 use super::inbox::Inbox;
 use super::lines::{Host, Lines};
 use super::poller::Poller;
@@ -158,9 +159,9 @@ impl EventLoop {
     }
 
     fn begin_connect(&mut self, id: PeerId, route: Box<Route>) {
-        if let Poller::Memory { .. } = self.poller {
-            let error = io::Error::from(io::ErrorKind::Unsupported);
-            return self.peers.fail_connect(id, ConnectError::Connect(error));
+        if let Poller::Memory { door, .. } = &self.poller {
+            let transport = door.as_ref().map(Door::call);
+            return self.connect_in_memory(id, route, transport);
         }
         let (host, port) = route.endpoint();
         let now = self.peers.now;
@@ -174,6 +175,19 @@ impl EventLoop {
         };
         self.connector.insert(id, state, until);
         self.go_on_connecting(id);
+    }
+
+    /// Begins the opening handshake on a connection that leads somewhere at once, if anywhere.
+    fn connect_in_memory(&mut self, id: PeerId, route: Box<Route>, transport: Option<Transport>) {
+        let registered = transport
+            .map(|mut transport| transport.register(&self.poller, id.token()).map(|()| transport));
+        match registered.unwrap_or_else(|| Err(io::ErrorKind::Unsupported.into())) {
+            Ok(transport) => {
+                self.connector.insert(id, State::Connecting(Trying::new(route, [])), None);
+                self.ask(id, transport);
+            }
+            Err(error) => self.peers.fail_connect(id, ConnectError::Connect(error)),
+        }
     }
 
     /// Goes on with all who have waited for a name.

@@ -12,11 +12,13 @@ use std::time::Duration;
 use mio::Token;
 
 use super::clock::Clock;
+use super::faults::Faults;
 use super::listener::Listener;
 use super::memory::{MemoryStream, pair};
 use super::poller::{Edge, Poller, Readiness};
 use super::transport::Transport;
 use super::{Config, EventLoop, PeerId};
+use crate::random::MaskingKeys;
 
 impl EventLoop {
     /// Makes a loop in memory, and the way in. It opens no descriptor and never waits.
@@ -41,6 +43,20 @@ impl EventLoop {
         self.peers.clock.advance(time);
     }
 
+    /// Has connections that the application begins lead to this door, whatever they are to.
+    pub(super) fn connect_to(&mut self, to: &Door) {
+        if let Poller::Memory { door, .. } = &mut self.poller {
+            *door = Some(to.clone());
+        }
+        // Whoever predicts these can only mislead a test, which is the same every time.
+        self.peers.buffers.keys = Some(MaskingKeys::predictable());
+    }
+
+    /// Has what is told come in any order.
+    pub(super) fn reorder(&self, faults: &mut Faults) {
+        self.poller.reorder(faults.order());
+    }
+
     /// The connection whose other end this is, if it was accepted and is still there.
     pub(super) fn connection_of(&self, client: &MemoryStream) -> Option<PeerId> {
         let mut entries = self.peers.entries.iter().map(|(_, entry)| entry);
@@ -49,7 +65,7 @@ impl EventLoop {
 }
 
 /// Where clients of a loop in memory connect.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Door(Weak<Mutex<Backlog>>);
 
 /// The loop's side of a [`Door`]: connections that are to be accepted.
@@ -57,7 +73,12 @@ pub(super) struct Door(Weak<Mutex<Backlog>>);
 pub(super) struct Backlog {
     waiting: VecDeque<Transport>,
     registration: Option<(Token, Arc<Readiness>)>,
+    /// What connections are to suffer.
+    faults: Option<Faults>,
 }
+
+/// What a connection holds that the application begins, each way.
+const CAPACITY: usize = 4096;
 
 impl Door {
     pub(super) fn new() -> (Arc<Mutex<Backlog>>, Self) {
@@ -71,12 +92,34 @@ impl Door {
         let (client, server) = pair(capacity);
         if let Some(backlog) = self.0.upgrade() {
             let mut backlog = backlog.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(faults) = &mut backlog.faults {
+                server.suffer(faults.trouble());
+            }
             backlog.waiting.push_back(Transport::Memory(Box::new((server, remote_addr))));
             if let Some((token, readiness)) = &backlog.registration {
                 readiness.report(Edge::readable(*token));
             }
         }
         client
+    }
+
+    /// Connects from within the loop itself.
+    pub(super) fn call(&self) -> Transport {
+        let client = self.connect(CAPACITY, None);
+        if let Some(backlog) = self.0.upgrade() {
+            let mut backlog = backlog.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(faults) = &mut backlog.faults {
+                client.suffer(faults.trouble());
+            }
+        }
+        Transport::Memory(Box::new((client, None)))
+    }
+
+    /// Has all connections suffer that are made from here on.
+    pub(super) fn suffer(&self, faults: Faults) {
+        if let Some(backlog) = self.0.upgrade() {
+            backlog.lock().unwrap_or_else(PoisonError::into_inner).faults = Some(faults);
+        }
     }
 }
 

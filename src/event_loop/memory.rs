@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::Token;
 
+use super::faults::{Break, Trouble};
 use super::poller::{Edge, Readiness};
 
 /// Makes two connected endpoints. Each way holds `capacity` bytes that were written and not yet
@@ -78,6 +79,8 @@ struct End {
     /// The connection was reset.
     reset: bool,
     registration: Option<(Token, Arc<Readiness>)>,
+    /// What the network does to what this end reads and writes.
+    trouble: Option<Box<Trouble>>,
 }
 
 impl MemoryStream {
@@ -123,6 +126,11 @@ impl MemoryStream {
         }
     }
 
+    /// Has what this end reads and writes suffer.
+    pub(super) fn suffer(&self, trouble: Trouble) {
+        self.lock().ends(self.side).0.trouble = Some(Box::new(trouble));
+    }
+
     pub(super) fn is_connected_to(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.link, &other.link) && self.side != other.side
     }
@@ -140,10 +148,11 @@ impl Read for MemoryStream {
         if own.reset {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
+        let most = buffer.len().min(own.received.len());
+        let n = own.pass_in(most)?;
         if own.received.is_empty() && !own.ended && !buffer.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let n = buffer.len().min(own.received.len());
         let (front, back) = own.received.as_slices();
         let from_front = n.min(front.len());
         buffer[..from_front].copy_from_slice(&front[..from_front]);
@@ -152,6 +161,11 @@ impl Read for MemoryStream {
         if n > 0 && std::mem::take(&mut other.blocked) {
             other.report(Edge::writable);
         }
+        if n < most {
+            // As if the rest had only just arrived.
+            own.report_arrival();
+        }
+        link.passed(self.side, n);
         Ok(n)
     }
 }
@@ -171,6 +185,9 @@ impl Write for MemoryStream {
         if other.ended || other.gone {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
+        if own.trouble.is_some() {
+            room = own.pass_out(room.min(slices.iter().map(|slice| slice.len()).sum()))?;
+        }
         let before = other.received.len();
         for slice in slices {
             let n = room.min(slice.len());
@@ -184,6 +201,7 @@ impl Write for MemoryStream {
         } else if own.blocked {
             return Err(io::ErrorKind::WouldBlock.into());
         }
+        link.passed(self.side, written);
         Ok(written)
     }
 
@@ -213,6 +231,25 @@ impl Link {
         if side == 0 { (first, second) } else { (second, first) }
     }
 
+    /// Notes what has passed through the end on this side, which may be too much.
+    fn passed(&mut self, side: usize, n: usize) {
+        let (own, other) = self.ends(side);
+        match own.trouble.as_mut().and_then(|trouble| trouble.passed(n)) {
+            None => {}
+            Some(Break::Reset) => {
+                own.reset();
+                other.reset();
+            }
+            Some(Break::End) => {
+                own.received.clear();
+                own.ended = true;
+                own.report(Edge::ended);
+                // Whatever it goes on writing fails. It is told so, if it waits for room.
+                other.report(Edge::writable);
+            }
+        }
+    }
+
     /// How many bytes the end on this side can write.
     fn room(&self, side: usize) -> usize {
         self.capacity.saturating_sub(self.ends[1 - side].received.len())
@@ -224,6 +261,37 @@ impl End {
         if let Some((token, readiness)) = &self.registration {
             readiness.report(edge(*token));
         }
+    }
+
+    fn report_arrival(&self) {
+        self.report(if self.ended { Edge::ended } else { Edge::readable });
+    }
+
+    /// How many of `n` bytes that are there can be read.
+    fn pass_in(&mut self, n: usize) -> io::Result<usize> {
+        let Some(trouble) = &mut self.trouble else { return Ok(n) };
+        match trouble.pass(n) {
+            // They are not there yet, then. But where the end is known to be, all is.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if self.ended {
+                    return Ok(n);
+                }
+                self.report_arrival();
+                Err(error)
+            }
+            result => result,
+        }
+    }
+
+    /// For how many of `n` bytes there is room, beyond which writing has to wait for an edge.
+    fn pass_out(&mut self, n: usize) -> io::Result<usize> {
+        let Some(trouble) = &mut self.trouble else { return Ok(n) };
+        let result = trouble.pass(n);
+        if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            // Room comes at once, but who writes cannot know.
+            self.report(Edge::writable);
+        }
+        result
     }
 
     fn reset(&mut self) {

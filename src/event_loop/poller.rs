@@ -10,13 +10,21 @@ use std::time::Duration;
 
 use mio::{Events, Registry, Token};
 
+use super::faults::Chance;
+use super::in_memory::Door;
+
 /// Where events come from.
 #[derive(Debug)]
 pub(super) enum Poller {
     /// The system, which tells of sockets.
     System { poll: Poll, events: Events },
     /// Other code of this process, which tells of connections in memory. Nothing is waited for.
-    Memory { readiness: Arc<Readiness>, edges: Vec<Edge> },
+    Memory {
+        readiness: Arc<Readiness>,
+        edges: Vec<Edge>,
+        /// Where connections that the application begins lead to, if anywhere.
+        door: Option<Door>,
+    },
 }
 
 #[expect(clippy::disallowed_types, reason = "this is where polling belongs")]
@@ -44,7 +52,7 @@ impl Poller {
     }
 
     pub(super) fn memory() -> Self {
-        Self::Memory { readiness: Arc::default(), edges: Vec::new() }
+        Self::Memory { readiness: Arc::default(), edges: Vec::new(), door: None }
     }
 
     /// Makes what other threads wake the loop with.
@@ -77,11 +85,18 @@ impl Poller {
                 }
                 result => result,
             },
-            Self::Memory { readiness, edges } => {
+            Self::Memory { readiness, edges, .. } => {
                 edges.clear();
                 readiness.take(edges);
                 Ok(())
             }
+        }
+    }
+
+    /// Has events of memory told in any order, some of them later than others.
+    pub(super) fn reorder(&self, chance: Chance) {
+        if let Self::Memory { readiness, .. } = self {
+            readiness.lock().chance = Some(chance);
         }
     }
 
@@ -122,12 +137,14 @@ pub(super) struct Readiness {
 struct Pending {
     order: VecDeque<Token>,
     edges: HashMap<Token, Edge>,
+    /// What decides about the order instead.
+    chance: Option<Chance>,
 }
 
 impl Readiness {
     pub(super) fn report(&self, edge: Edge) {
         let mut pending = self.lock();
-        let Pending { order, edges } = &mut *pending;
+        let Pending { order, edges, .. } = &mut *pending;
         let merged = edges.entry(edge.token).or_insert_with(|| {
             order.push_back(edge.token);
             edge
@@ -140,8 +157,16 @@ impl Readiness {
     #[cold]
     fn take(&self, taken: &mut Vec<Edge>) {
         let mut pending = self.lock();
-        let Pending { order, edges } = &mut *pending;
-        let count = order.len().min(EVENTS);
+        let Pending { order, edges, chance } = &mut *pending;
+        let mut count = order.len().min(EVENTS);
+        if let Some(chance) = chance
+            && count > 0
+        {
+            count = 1 + chance.below(count);
+            for place in 0..count {
+                order.swap(place, place + chance.below(order.len() - place));
+            }
+        }
         taken.extend(order.drain(..count).filter_map(|token| edges.remove(&token)));
     }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 use self::client::Client;
 pub use self::client::Received;
 pub use self::opening::{HttpResponse, Opening};
+pub use super::faults::Faults;
 pub use super::memory::{MemoryStream, pair};
 
 use super::in_memory::Door;
@@ -91,7 +92,7 @@ pub struct ClientId(usize);
 /// More turns than any test needs in which no time passes.
 const MAX_TURNS: usize = 10_000_000;
 
-/// So many of those are worth one in which no client has anything to do either.
+/// So many of those are worth one in which nothing is read, either.
 const IDLE_TURN: usize = 1000;
 
 /// How much a client reads at once.
@@ -138,6 +139,47 @@ impl<H: Handler> Rehearsal<H> {
         let client = self.admit(&opening.into());
         self.run();
         client
+    }
+
+    /// Has the connections that are made from here on suffer what networks do.
+    pub fn faults(&mut self, mut faults: Faults) {
+        self.event_loop.reorder(&mut faults);
+        self.door.suffer(faults);
+    }
+
+    /// Has what the handler [connects](Peers::connect) to be this very server, whatever the URL
+    /// says, and without TLS. Before that there is nowhere to connect to.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wsloop::testing::Rehearsal;
+    /// use wsloop::{Config, Handler, Message, Peer};
+    ///
+    /// /// Greets whatever server it connects to, and counts what is said to it.
+    /// struct Greeter(usize);
+    ///
+    /// impl Handler for Greeter {
+    ///     fn on_open(&mut self, peer: &mut Peer<'_>) {
+    ///         if peer.is_server() {
+    ///             peer.send("hello");
+    ///         }
+    ///     }
+    ///
+    ///     fn on_message(&mut self, _: &mut Peer<'_>, _: Message<'_>) {
+    ///         self.0 += 1;
+    ///     }
+    /// }
+    ///
+    /// let mut greeter = Rehearsal::new(Config::new(), Greeter(0));
+    /// greeter.connect_to_itself();
+    /// greeter.peers().connect("ws://server.example/")?;
+    /// greeter.run();
+    /// assert_eq!((greeter.peers().len(), greeter.handler().0), (2, 1));
+    /// # Ok::<(), wsloop::ConnectError>(())
+    /// ```
+    pub fn connect_to_itself(&mut self) {
+        self.event_loop.connect_to(&self.door);
     }
 
     /// How a client's request was answered. `None` if it is not, or not yet: the decision may have
@@ -275,8 +317,11 @@ impl<H: Handler> Rehearsal<H> {
                 moved |= client.exchange(&mut self.buffer);
             }
             if self.event_loop.has_work() {
+                let before = self.event_loop.peers.stats.bytes.received;
                 let result = self.event_loop.turn(&mut self.handler, Some(Duration::ZERO));
                 result.expect("in memory, nothing is asked of the system");
+                // What it connects to may be itself.
+                moved |= self.event_loop.peers.stats.bytes.received != before;
             } else if !moved {
                 return;
             }

@@ -40,6 +40,10 @@ mod rehearsal;
 mod remote;
 #[cfg(unix)]
 mod signs_of_life;
+#[cfg(feature = "deflate")]
+mod simulation;
+#[cfg(feature = "deflate")]
+mod simulations;
 #[cfg(unix)]
 mod stats;
 #[cfg(unix)]

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use wsloop::protocol::Piece;
-use wsloop::testing::{ClientId, HttpResponse, Opening, Received, Rehearsal};
+use wsloop::testing::{ClientId, Faults, HttpResponse, Opening, Received, Rehearsal};
 use wsloop::{
-    Close, CloseCode, Config, EventLoop, Handler, Message, OriginPolicy, Peer, PeerMap, Peers,
-    Response, TimerId,
+    Close, CloseCause, CloseCode, Config, EventLoop, Handler, Message, OriginPolicy, Peer, PeerMap,
+    Peers, Response, TimerId,
 };
 
 use super::common::{Script, Told, masked, wire};
@@ -428,4 +428,75 @@ fn legible(received: Received<'_>) -> String {
         Received::Close(code, reason) => format!("Close {code} {reason}").trim_end().to_owned(),
         other => format!("{other:?}"),
     }
+}
+
+/// Repeats what it is told, and remembers how connections ended.
+#[derive(Default)]
+struct Echo {
+    closed: Vec<CloseCause>,
+}
+
+impl Handler for Echo {
+    fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>) {
+        peer.send(message);
+    }
+
+    fn on_close(&mut self, _: &mut Peer<'_>, close: Close<'_>) {
+        self.closed.push(close.cause);
+    }
+}
+
+#[test]
+fn faults_break_no_connection_unless_they_are_to() {
+    let mut ended = 0;
+    for seed in 0..100 {
+        let mut echo = Rehearsal::new(Config::new(), Echo::default());
+        echo.faults(Faults::new(seed));
+        let client = echo.connect("/");
+        let text = "x".repeat(5000);
+        echo.send(client, &*text);
+        assert_eq!(echo.receive(client), Some(Received::Text(&text)), "seed {seed}");
+        assert!(echo.is_open(client));
+
+        echo.faults(Faults::new(seed).breaks());
+        let client = echo.request("/");
+        if echo.is_open(client) {
+            echo.send(client, &*text);
+        }
+        ended += echo.handler().closed.len();
+        // They are other clients' connections.
+        assert_eq!(echo.peers().len() as u64, echo.peers().stats().connections.open);
+    }
+    assert!((5..50).contains(&ended), "{ended}");
+}
+
+#[test]
+fn what_the_handler_connects_to_may_be_the_rehearsal_itself() {
+    let mut echo = Rehearsal::new(Config::new(), Echo::default());
+    echo.connect_to_itself();
+    let id = echo.peers().connect("ws://server.example/").unwrap();
+    echo.run();
+    assert_eq!((echo.peers().len(), echo.peers().is_server(id)), (2, true));
+    echo.peers().close(id, CloseCode::NORMAL, "");
+    echo.run();
+    assert_eq!(echo.handler().closed, [CloseCause::Remote, CloseCause::Local]);
+
+    // Once it is shut down, nobody is at home.
+    echo.peers().shutdown(Duration::ZERO);
+    echo.run();
+    assert!(echo.peers().connect("ws://server.example/").is_err());
+}
+
+#[test]
+fn to_hear_itself_byte_by_byte_is_not_to_be_busy_for_ever() {
+    let config = Config::new().read_buffer_size(1);
+    let mut echo = Rehearsal::new(config, Echo::default());
+    echo.connect_to_itself();
+    let id = echo.peers().connect("ws://server.example/").unwrap();
+    echo.run();
+    // The echo of it is echoed, and so on, until somebody closes.
+    echo.peers().send(id, &*"x".repeat(20_000));
+    echo.peers().close(id, CloseCode::NORMAL, "");
+    echo.run();
+    assert!(echo.peers().is_empty());
 }

@@ -1,5 +1,6 @@
-use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected, WouldBlock};
+use io::ErrorKind::{BrokenPipe, ConnectionReset, Interrupted, NotConnected, WouldBlock};
 
+use super::super::faults::Faults;
 use super::super::poller::Poller;
 use super::*;
 
@@ -202,4 +203,90 @@ fn check_read(end: &mut MemoryStream, at_most: usize, expected: Result<&str, io:
     let mut buffer = vec![0; at_most];
     let result = end.read(&mut buffer).map_err(|error| error.kind());
     assert_eq!(result.map(|n| std::str::from_utf8(&buffer[..n]).unwrap()), expected);
+}
+
+#[test]
+fn however_inconvenient_nothing_is_lost_and_whoever_waits_is_told() {
+    for seed in 0..200 {
+        let (mut left, mut right) = pair(64);
+        let mut poller = suffering(&right, Faults::new(seed));
+        let sent: Vec<_> = (0..=255).collect();
+        let (mut unsent, mut received) = (&sent[..], Vec::new());
+        let mut buffer = [0; 16];
+        // One read for each event, as the loop does, and as many more as are full.
+        while !received.ends_with(&[255]) {
+            let n = left.write(unsent).unwrap_or(0);
+            unsent = &unsent[n..];
+            assert!(is_told(&mut poller), "seed {seed}");
+            while let Ok(16) | Err(Interrupted) = read(&mut right, &mut buffer, &mut received) {}
+        }
+        assert_eq!(received, sent, "seed {seed}");
+    }
+}
+
+#[test]
+fn writing_that_finds_no_room_is_told_of_some() {
+    for seed in 0..200 {
+        let (left, mut right) = pair(1000);
+        let mut poller = suffering(&right, Faults::new(seed));
+        let mut written = 0;
+        while written < 1000 {
+            match right.write(&[7; 16][..16.min(1000 - written)]).map_err(|it| it.kind()) {
+                Ok(n) => written += n,
+                Err(Interrupted) => {}
+                Err(WouldBlock) => assert!(is_told(&mut poller), "seed {seed}"),
+                Err(other) => panic!("seed {seed}: {other}"),
+            }
+        }
+        drop(left);
+    }
+}
+
+#[test]
+fn connections_break_in_either_way_or_not_at_all() {
+    let (mut resets, mut ends, mut well) = (0, 0, 0);
+    for seed in 0..200 {
+        let (mut left, mut right) = pair(1 << 20);
+        let _poller = suffering(&right, Faults::new(seed).breaks());
+        left.write_all(&[7; 20_000]).unwrap();
+        let (mut buffer, mut received) = ([0; 999], Vec::new());
+        let end = loop {
+            match read(&mut right, &mut buffer, &mut received) {
+                Ok(0) | Err(ConnectionReset) if received.len() == 20_000 => panic!("too late"),
+                Ok(0) => break &mut ends,
+                Err(ConnectionReset) => break &mut resets,
+                _ if received.len() == 20_000 => break &mut well,
+                _ => {}
+            }
+        };
+        *end += 1;
+        let after = left.write(b"more").map_err(|error| error.kind());
+        assert_eq!(after.is_ok(), received.len() == 20_000, "seed {seed}");
+    }
+    assert!(resets > 20 && ends > 20 && well > 100, "{resets} {ends} {well}");
+}
+
+fn suffering(end: &MemoryStream, mut faults: Faults) -> Poller {
+    let mut poller = Poller::memory();
+    register(end, &poller);
+    check_edges(&mut poller, &[Edge::writable(TOKEN)]);
+    end.suffer(faults.trouble());
+    poller
+}
+
+/// Whether anything is told.
+fn is_told(poller: &mut Poller) -> bool {
+    poller.poll(None).unwrap();
+    let Poller::Memory { edges, .. } = poller else { unreachable!("it was made in memory") };
+    !edges.is_empty()
+}
+
+fn read(
+    end: &mut MemoryStream,
+    buffer: &mut [u8],
+    received: &mut Vec<u8>,
+) -> Result<usize, io::ErrorKind> {
+    let n = end.read(buffer).map_err(|error| error.kind())?;
+    received.extend_from_slice(&buffer[..n]);
+    Ok(n)
 }
