@@ -132,7 +132,7 @@ impl fmt::Display for IdentityError {
             Self::Read(path, error) => write!(f, "cannot read {}: {error}", path.display()),
             Self::Certificates(error) => write!(f, "the certificates are not PEM: {error}"),
             Self::NoCertificate => f.write_str("there is no certificate"),
-            Self::Key(error) => write!(f, "there is no private key: {error}"),
+            Self::Key(error) => write!(f, "there is no private key, or it is encrypted: {error}"),
             Self::Mismatch(error) => write!(f, "the private key cannot be used: {error}"),
         }
     }

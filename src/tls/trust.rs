@@ -66,6 +66,10 @@ pub fn system_roots() -> io::Result<RootCertStore> {
 
 /// Reads roots from the contents of a PEM file.
 ///
+/// A server's certificate that is signed with its own key can be one, as long as it does not say that
+/// it is an authority's, as `openssl req -x509` makes it say by default: for a server, an authority is
+/// rejected (`CaUsedAsEndEntity`).
+///
 /// To trust them besides those of the system, add them to these: the field `roots` of a
 /// [`RootCertStore`] is a vector.
 ///

@@ -9,9 +9,11 @@ const running = new Set();
 process.on("exit", () => running.forEach(child => child.kill("SIGKILL")));
 for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
 
-/** A running example: where it listens, and how it is ended. */
+/** A running example: where it listens, within TLS if the tests are, and how it is ended. */
 export class Example {
   static async start(name, ...options) {
+    const { TLS_CERT, TLS_KEY } = env;
+    if (TLS_CERT) options.push("--tls-cert", TLS_CERT, "--tls-key", TLS_KEY);
     const example = new Example();
     example.process = spawn(`${env.EXAMPLES}/${name}`, options, {
       stdio: ["ignore", "pipe", "inherit"],
@@ -21,19 +23,24 @@ export class Example {
     example.ended.then(() => running.delete(example.process));
     const lines = createInterface({ input: example.process.stdout });
     const [line] = await Promise.race([once(lines, "line"), example.ended]);
-    const listening = /^listening on ws:\/\/(\S+)/.exec(line);
+    const listening = /^listening on ws(s?):\/\/(\S+)/.exec(line);
     if (!listening) throw new Error(`${name} said '${line}'`);
-    example.host = listening[1];
+    [, example.s, example.host] = listening;
     return example;
+  }
+
+  /** The origin of its page. */
+  get origin() {
+    return `http${this.s}://${this.host}`;
   }
 
   /** The address of its page. */
   get page() {
-    return `http://${this.host}/`;
+    return `${this.origin}/`;
   }
 
   get webSocket() {
-    return `ws://${this.host}/`;
+    return `ws${this.s}://${this.host}/`;
   }
 
   /** Has it end in good order, and checks that it does. */

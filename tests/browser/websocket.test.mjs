@@ -131,7 +131,7 @@ test("cookies reach the application", async () => {
   await page.context().addCookies([{ name: "session", value: "31d4d96e", url: obliging.page }]);
   const texts = ["field Cookie", "field Origin"];
   const { received } = await talk(page, obliging.webSocket, { texts, close: [1000] });
-  assert.deepEqual(received, ["session=31d4d96e", `http://${obliging.host}`]);
+  assert.deepEqual(received, ["session=31d4d96e", obliging.origin]);
 });
 
 test("the application's 404 fails the connection", async () => {

@@ -497,7 +497,7 @@ func fields() {
 }
 
 func originSame() {
-	origin := strings.Replace(echo, "ws:", "http:", 1)
+	origin := strings.Replace(echo, "ws", "http", 1)
 	c := open(echo, websocket.Dialer{}, http.Header{"Origin": {origin}})
 	equal(c.ask("hi"), "hi")
 	c.finish()

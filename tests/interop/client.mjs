@@ -279,7 +279,7 @@ const cases = {
   "origin-refused": async () =>
     assert.equal(await refusal(echo, { origin: "http://elsewhere.example" }), 403),
   "origin-same": () => connected(echo, async client =>
-    assert.equal(await client.ask("hi"), "hi"), [], { origin: echo.replace("ws:", "http:") }),
+    assert.equal(await client.ask("hi"), "hi"), [], { origin: echo.replace("ws", "http") }),
   "not-found": async () => assert.equal(await refusal(`${obliging}/nowhere`, {}), 404),
 };
 

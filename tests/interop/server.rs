@@ -21,17 +21,20 @@
 //! ```text
 //! --ping-interval SECONDS   when to send Pings of its own, 0 for never [30]
 //! --trust ADDRESS           a proxy that is trusted to say in X-Forwarded-For who is behind it
+//! --tls-cert FILE           a certificate in PEM: wss instead of ws
+//! --tls-key FILE            its private key
 //! ```
 
 use std::error::Error;
 use std::io::{Write, stdout};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lexopt::prelude::*;
 use wsloop::handshake::{Acceptance, DeflateOptions};
 use wsloop::{
     Answer, Close, CloseCause, CloseCode, Compress, Config, EventLoop, Handler, IncomingRequest,
-    Message, Peer, PeerMap, Peers, ProxyField, Response, TrustedProxies,
+    Message, Peer, PeerMap, Peers, ProxyField, Response, TlsIdentity, TrustedProxies,
 };
 
 /// Small enough that a message beyond it is quickly sent.
@@ -149,30 +152,50 @@ fn close(peer: &mut Peer<'_>, how: &str) {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let config = Config::new().max_message_size(MAX_MESSAGE).subprotocols(["chat.v2", "chat.v1"]);
-    let mut event_loop = EventLoop::with_config(configure(config)?)?;
-    let addr = event_loop.listen("127.0.0.1:0")?;
-    println!("listening on ws://{addr}");
+    let Arguments { config, certificate, key } = Arguments::parse()?;
+    let mut event_loop = EventLoop::with_config(config)?;
+    let (scheme, addr) = match certificate.zip(key) {
+        None => ("ws", event_loop.listen("127.0.0.1:0")?),
+        Some((certificate, key)) => {
+            let identity = TlsIdentity::from_pem_files(certificate, key)?;
+            ("wss", event_loop.listen_tls("127.0.0.1:0", identity)?)
+        }
+    };
+    println!("listening on {scheme}://{addr}");
     stdout().flush()?;
     event_loop.run(&mut Obliging::default())?;
     Ok(())
 }
 
-/// Configures what the arguments say.
-fn configure(mut config: Config) -> Result<Config, Box<dyn Error>> {
-    let mut parser = lexopt::Parser::from_env();
-    while let Some(argument) = parser.next()? {
-        config = match argument {
-            Long("ping-interval") => {
-                let seconds: u64 = parser.value()?.parse()?;
-                config.ping_interval((seconds != 0).then(|| Duration::from_secs(seconds)))
+struct Arguments {
+    config: Config,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+}
+
+impl Arguments {
+    fn parse() -> Result<Self, Box<dyn Error>> {
+        let mut config =
+            Config::new().max_message_size(MAX_MESSAGE).subprotocols(["chat.v2", "chat.v1"]);
+        let (mut certificate, mut key) = (None, None);
+        let mut parser = lexopt::Parser::from_env();
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Long("ping-interval") => {
+                    let seconds: u64 = parser.value()?.parse()?;
+                    let interval = (seconds != 0).then(|| Duration::from_secs(seconds));
+                    config = config.ping_interval(interval);
+                }
+                Long("trust") => {
+                    let addr = parser.value()?.string()?;
+                    let proxies = TrustedProxies::new(ProxyField::XForwardedFor, [addr])?;
+                    config = config.trusted_proxies(proxies);
+                }
+                Long("tls-cert") => certificate = Some(parser.value()?.into()),
+                Long("tls-key") => key = Some(parser.value()?.into()),
+                _ => return Err(argument.unexpected().into()),
             }
-            Long("trust") => {
-                let addr = parser.value()?.string()?;
-                config.trusted_proxies(TrustedProxies::new(ProxyField::XForwardedFor, [addr])?)
-            }
-            _ => return Err(argument.unexpected().into()),
-        };
+        }
+        Ok(Self { config, certificate, key })
     }
-    Ok(config)
 }
