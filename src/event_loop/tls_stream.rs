@@ -24,6 +24,9 @@ pub(super) struct TlsStream {
     first: Option<u8>,
     /// Whether the socket may have more to read, as far as can be known without asking.
     unread: bool,
+    /// An event has told of an end, or of an error, behind what is read next. No other will: the
+    /// socket is to be asked until it says that there is nothing.
+    pub(super) hung_up: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -82,6 +85,7 @@ impl TlsStream {
             state: State::New,
             first: None,
             unread: true,
+            hung_up: false,
         })
     }
 
@@ -163,7 +167,7 @@ impl TlsStream {
         let Self { socket, first, .. } = self;
         let mut incoming = Incoming { socket, first, filled: false };
         self.session.read_tls(&mut incoming)?;
-        self.unread = incoming.filled;
+        self.unread = incoming.filled || self.hung_up;
         self.process()?;
         self.give_back_room();
         Ok(())
