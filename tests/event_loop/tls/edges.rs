@@ -1,10 +1,12 @@
 //! One event tells of all that has arrived by then, and of its end: no other will.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use wsloop::{Config, EventLoop};
+use wsloop::handshake::{ClientRequest, WsUrl};
+use wsloop::tls::client_config;
+use wsloop::{Config, Connect, EventLoop};
 
 use super::peer::{TlsSocket, connection, flight};
 use super::{Authority, connect};
@@ -82,4 +84,31 @@ fn an_end_behind_a_part_of_a_handshake_is_noticed() {
             connections.accepted == n && connections.opening + connections.ending == 0
         });
     }
+}
+
+#[test]
+fn an_end_behind_a_part_of_the_servers_handshake_is_noticed() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = WsUrl::parse(&format!("wss://{}/", listener.local_addr().unwrap())).unwrap();
+    let connect = Connect::new(ClientRequest::new(url));
+    let mut event_loop = EventLoop::with_config(Config::new().handshake_timeout(NEVER)).unwrap();
+    let (mut script, told) = Script::echo();
+    event_loop.connect_with(connect.tls(client_config(Authority::new().roots()))).unwrap();
+
+    listener.set_nonblocking(true).unwrap();
+    let mut server = None;
+    turn_until(&mut event_loop, &mut script, |_, _| {
+        server = server.take().or_else(|| listener.accept().ok());
+        server.as_ref().is_some_and(|(server, _)| {
+            server.set_nonblocking(true).unwrap();
+            server.peek(&mut [0]).is_ok()
+        })
+    });
+    let (mut server, _) = server.unwrap();
+    server.write_all(b"\x16\x03\x03\x00\x7A\x02").unwrap();
+    server.shutdown(Shutdown::Write).unwrap();
+    turn_until(&mut event_loop, &mut script, |event_loop, _| {
+        event_loop.peers().stats().connections.failed == 1
+    });
+    told.expect("connect error: the connection broke before it was open: unexpected end of file");
 }
