@@ -237,7 +237,8 @@ impl Config {
     /// [`max_connections`](Self::max_connections): where there is no room for one more connection,
     /// it waits outside until the others' time is up. When one more decision is deferred,
     /// the client is answered with 503. The default bounds what all of them hold to 16 MiB of
-    /// heads, and 68 MiB of what clients send without waiting for the decision.
+    /// heads, and 68 MiB of what clients send without waiting for the decision. Within TLS, whose
+    /// handshakes are counted as well, those that are not done hold 66 MiB at most instead.
     pub fn max_handshakes(mut self, handshakes: usize) -> Self {
         self.limits.handshakes = handshakes.max(1);
         self

@@ -24,6 +24,9 @@ pub(super) struct TlsStream {
     first: Option<u8>,
     /// Whether the socket may have more to read, as far as can be known without asking.
     unread: bool,
+    /// An event has told of an end, or of an error, behind what is read next. No other will: the
+    /// socket is to be asked until it says that there is nothing.
+    pub(super) hung_up: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,10 +47,10 @@ enum State {
     Plain,
 }
 
-/// How often one call reads from the socket. Each brings 4 KiB, or as much as is missing of a
-/// record, which may be 16 KiB long: so that a call that has something to read returns something
-/// in most cases, and comes to an end in all.
-const MAX_READS: usize = 8;
+/// How often one call reads from the socket. Each read brings 4 KiB at most, so that these bring a
+/// whole record, however long: a call that has something to read returns something, unless it is
+/// spent on what is for TLS alone. Of that, a read may bring ever more, at up to 3 µs for 27 bytes.
+const MAX_READS: usize = 5;
 
 /// How much may wait, encrypted, for the socket to take it: more than one write does take. What is
 /// behind that waits in the write queue, as it is, and may be dropped from there.
@@ -82,6 +85,7 @@ impl TlsStream {
             state: State::New,
             first: None,
             unread: true,
+            hung_up: false,
         })
     }
 
@@ -163,7 +167,7 @@ impl TlsStream {
         let Self { socket, first, .. } = self;
         let mut incoming = Incoming { socket, first, filled: false };
         self.session.read_tls(&mut incoming)?;
-        self.unread = incoming.filled;
+        self.unread = incoming.filled || self.hung_up;
         self.process()?;
         self.give_back_room();
         Ok(())

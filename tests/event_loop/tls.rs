@@ -6,6 +6,7 @@ mod backpressure;
 mod budget;
 mod certificates;
 mod clients;
+mod edges;
 mod endings;
 mod handshakes;
 mod openssl;

@@ -23,6 +23,7 @@ pub(super) fn read(
         to_do.read(entry);
         return None;
     }
+    tls.hung_up = entry.flags.hung_up;
     let result = tls.read(buffer);
     let (has_more, has_unsent) = (tls.has_more(), tls.has_unsent());
     if has_more {
