@@ -14,7 +14,9 @@ use super::authority::Authority;
 pub enum OriginPolicy {
     /// The page must come from the host and port it connects to. The default.
     ///
-    /// The scheme may differ: behind a proxy that ends TLS, the server does not know its own.
+    /// The scheme may differ: behind a proxy that ends TLS, the server does not know its own. So a
+    /// page that was loaded from the same host by `http`, and which somebody on the way may have
+    /// written, is let in too: where that matters, list the `https` origins.
     #[default]
     SameHost,
     /// The origin must be one of these, such as `https://a.example` or `http://localhost:8080`.
