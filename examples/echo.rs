@@ -159,12 +159,16 @@ fn policy(parser: &mut lexopt::Parser) -> Result<Compression, lexopt::Error> {
         let number: u32 = number.parse().map_err(|_| "the value of a setting is a number")?;
         let small = u8::try_from(number).unwrap_or(u8::MAX);
         compression = match name {
-            "window-bits" => compression.window_bits(small),
-            "level" => compression.level(small),
-            "memory-level" => compression.memory_level(small),
+            "window-bits" if (9..=15).contains(&small) => compression.window_bits(small),
+            "level" if (1..=9).contains(&small) => compression.level(small),
+            "memory-level" if (1..=9).contains(&small) => compression.memory_level(small),
             "threshold" => compression.threshold(number as usize),
             "release-after" => compression.release_after(Some(Duration::from_secs(number.into()))),
-            _ => return Err("there is no such setting".into()),
+            _ => {
+                return Err("expected window-bits=9 to 15, level or memory-level=1 to 9, \
+                            threshold=BYTES or release-after=SECONDS"
+                    .into());
+            }
         };
     }
     Ok(compression)
