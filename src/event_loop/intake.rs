@@ -249,19 +249,7 @@ impl Intake {
         #[cfg(not(feature = "tls"))]
         let read = entry.transport.read(&mut buffer[..room]);
         match read {
-            Ok(0) => {
-                entry.flags.ended = true;
-                if entry.stage == Stage::Opening {
-                    return self.turn_away(peers, id, Refusal::Incomplete);
-                }
-                if entry.is_connecting() {
-                    return self.end_answer(peers, id, Asking::end);
-                }
-                // What is queued is still written: an endpoint that ended its side may go on
-                // reading ours.
-                finish(peers, handler, id, NO_CLOSE, CloseCause::EndOfStream);
-                peers.linger(id);
-            }
+            Ok(0) => self.end_of_stream(peers, handler, id),
             Ok(n) => {
                 peers.stats.bytes.received += n as u64;
                 if n == room || entry.flags.hung_up || !SHORT_READ_IS_LAST {
@@ -318,6 +306,26 @@ impl Intake {
         if let Receiving::Frames(Some(assembler)) = &mut self.receivers[id.index()].stage {
             assembler.decoder.condense();
         }
+    }
+
+    /// Notes that the other side has ended its stream.
+    fn end_of_stream(
+        &mut self,
+        peers: &mut Peers,
+        handler: &mut (impl Handler + ?Sized),
+        id: PeerId,
+    ) {
+        let Some(entry) = find(&mut peers.entries, id) else { return };
+        entry.flags.ended = true;
+        if entry.stage == Stage::Opening {
+            return self.turn_away(peers, id, Refusal::Incomplete);
+        }
+        if entry.is_connecting() {
+            return self.end_answer(peers, id, Asking::end);
+        }
+        // What is queued is still written: an endpoint that ended its side may go on reading ours.
+        finish(peers, handler, id, NO_CLOSE, CloseCause::EndOfStream);
+        peers.linger(id);
     }
 
     /// Acts on a decision that was deferred, if the connection still waits for it.

@@ -1,13 +1,14 @@
 //! A client on several threads.
 
+use std::io::{Read, Write};
 use std::sync::mpsc;
 use std::thread;
 
 use wsloop::CloseCode;
-use wsloop::client::{Error, Reader, Writer};
+use wsloop::client::{Client, Error, Reader, Writer};
 use wsloop::protocol::Message;
 
-use crate::common::{HANG, SOON, Server, patient};
+use crate::common::{HANG, Peer, SOON, Server, patient};
 
 fn is_send<T: Send + 'static>() {}
 
@@ -17,35 +18,48 @@ fn halves_can_be_sent_to_threads() {
     is_send::<Writer>();
 }
 
+/// How long the messages are of a client that does not wait for the server to read.
+const LEN: usize = 32 << 20;
+
 /// The server writes much before it reads anything, and so does the client. The Pongs, which the
 /// reading half owes meanwhile, do not hold it up.
 #[test]
 fn a_slow_write_does_not_hold_up_the_reader() {
-    const LEN: usize = 32 << 20;
     let server = Server::run(|mut peer| {
         peer.accept();
-        let frame = [&b"\x89\x01?\x82\x7E\xFF\xFF"[..], &[0; 0xFFFF]].concat();
-        for _ in 0..500 {
-            peer.write(&frame);
-        }
-        let (mut pongs, mut messages) = (0, 0);
-        while messages < 2 {
-            match peer.read_frame() {
-                (0x82, _, payload) => {
-                    assert_eq!(payload.len(), LEN);
-                    messages += 1;
-                }
-                (0x8A, _, payload) => {
-                    assert_eq!(payload, b"?");
-                    pongs += 1;
-                }
-                other => panic!("{:x}", other.0),
-            }
-        }
-        assert!(pongs > 0);
-        peer.send("88 00");
+        write_before_reading(&mut peer);
     });
-    let (mut reader, writer) = server.connect().into_halves();
+    write_while_reading(server.connect());
+    server.join();
+}
+
+/// What the server does.
+pub(crate) fn write_before_reading(peer: &mut Peer<impl Read + Write>) {
+    let frame = [&b"\x89\x01?\x82\x7E\xFF\xFF"[..], &[0; 0xFFFF]].concat();
+    for _ in 0..500 {
+        peer.write(&frame);
+    }
+    let (mut pongs, mut messages) = (0, 0);
+    while messages < 2 {
+        match peer.read_frame() {
+            (0x82, _, payload) => {
+                assert_eq!(payload.len(), LEN);
+                messages += 1;
+            }
+            (0x8A, _, payload) => {
+                assert_eq!(payload, b"?");
+                pongs += 1;
+            }
+            other => panic!("{:x}", other.0),
+        }
+    }
+    assert!(pongs > 0);
+    peer.send("88 00");
+}
+
+/// What the client does.
+pub(crate) fn write_while_reading(client: Client) {
+    let (mut reader, writer) = client.into_halves();
     let writing = thread::spawn(move || {
         writer.send(&vec![1; LEN])?;
         writer.send(&vec![2; LEN])
@@ -55,7 +69,6 @@ fn a_slow_write_does_not_hold_up_the_reader() {
     }
     assert_eq!(reader.receive(), Ok(None));
     writing.join().unwrap().unwrap();
-    server.join();
 }
 
 /// A Pong that becomes due while the other half is about to stop writing goes out all the same: by then

@@ -10,6 +10,7 @@ use wsloop::protocol::Message;
 
 use super::common::{Authority, TlsPeer, request, secure};
 use crate::common::{HANG, SOON, Server, frame, patient};
+use crate::halves::{write_before_reading, write_while_reading};
 
 fn connect(
     connector: &Connector,
@@ -68,39 +69,8 @@ fn a_hundred_thousand_messages_pass_in_both_directions() {
 /// The server writes much before it reads anything, and so does the client.
 #[test]
 fn a_slow_write_does_not_hold_up_the_reader() {
-    const LEN: usize = 32 << 20;
-    let (client, server) = connect(&patient(), &TLS13, |mut peer| {
-        let frame = [&b"\x89\x01?\x82\x7E\xFF\xFF"[..], &[0; 0xFFFF]].concat();
-        for _ in 0..500 {
-            peer.write(&frame);
-        }
-        let (mut pongs, mut messages) = (0, 0);
-        while messages < 2 {
-            match peer.read_frame() {
-                (0x82, _, payload) => {
-                    assert_eq!(payload.len(), LEN);
-                    messages += 1;
-                }
-                (0x8A, _, payload) => {
-                    assert_eq!(payload, b"?");
-                    pongs += 1;
-                }
-                other => panic!("{:x}", other.0),
-            }
-        }
-        assert!(pongs > 0);
-        peer.send("88 00");
-    });
-    let (mut reader, writer) = client.into_halves();
-    let writing = thread::spawn(move || {
-        writer.send(&vec![1; LEN])?;
-        writer.send(&vec![2; LEN])
-    });
-    for _ in 0..500 {
-        assert_eq!(reader.receive().unwrap().unwrap().len(), 0xFFFF);
-    }
-    assert_eq!(reader.receive(), Ok(None));
-    writing.join().unwrap().unwrap();
+    let (client, server) = connect(&patient(), &TLS13, |mut peer| write_before_reading(&mut peer));
+    write_while_reading(client);
     server.join();
 }
 
