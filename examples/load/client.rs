@@ -65,7 +65,7 @@ pub(crate) fn open(
     count: usize,
     offer: Option<Offer>,
 ) -> Result<Vec<TcpStream>, Box<dyn Error>> {
-    let request = [REQUEST, offer.map_or(b"", Offer::field), b"\r\n"].concat();
+    let request = request(offer);
     let mut streams = Vec::with_capacity(count);
     while streams.len() < count {
         let first = streams.len();
@@ -82,6 +82,11 @@ pub(crate) fn open(
         }
     }
     Ok(streams)
+}
+
+/// The whole of an opening handshake's request.
+pub(crate) fn request(offer: Option<Offer>) -> Vec<u8> {
+    [REQUEST, offer.map_or(b"", Offer::field), b"\r\n"].concat()
 }
 
 pub(crate) fn finish_handshake(

@@ -150,7 +150,7 @@ fn open(
         socket.set_read_timeout(Some(TIMEOUT))?;
         socket.set_write_timeout(Some(TIMEOUT))?;
         let mut stream = StreamOwned::new(session(config)?, socket);
-        stream.write_all(client::REQUEST)?;
+        stream.write_all(&client::request(None))?;
         client::finish_handshake(&mut stream, None)?;
         streams.push(stream);
     }
